@@ -1,0 +1,214 @@
+//! One camera, many viewers: pictures go out, wishes come back merged. Knows neither WebRTC nor cameras.
+//!
+//! Publishing never waits. Each viewer reads at its own pace from a shared, bounded ring; one that is too slow is told
+//! that it [lagged](Event::Lagged), must skip to the next key frame, and harms nobody.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{broadcast, watch};
+
+use crate::media::frame::Frame;
+use crate::media::rtp::Burst;
+use crate::media::status::CameraStatus;
+use crate::media::units::Bitrate;
+
+/// Pictures that a viewer may be behind before it must skip; about half a second at 30 fps.
+const RING: usize = 16;
+
+/// At most one forced key frame per this time, however many viewers ask.
+const KEY_FRAME_SPACING: Duration = Duration::from_millis(500);
+
+/// What the viewers, together, want of the camera. Latest wins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Demand {
+    /// Whether anybody watches. Nothing is encoded while nobody does.
+    pub watched: bool,
+    /// How many key frames have been asked for since the start: a count, so that a watch channel cannot lose one.
+    pub key_frames: u32,
+    /// What the encoder should aim at.
+    pub bitrate: Bitrate,
+}
+
+/// One picture, ready to be sent to any number of viewers.
+#[derive(Debug)]
+pub struct Picture {
+    /// The access unit.
+    pub frame: Frame,
+    /// The same as RTP payloads, made once.
+    pub burst: Burst,
+}
+
+/// What a viewer gets.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// The next picture.
+    Picture(Arc<Picture>),
+    /// So many pictures were missed; the next usable one is a key frame.
+    Lagged(u64),
+    /// The hub is closed.
+    Closed,
+}
+
+/// The viewers' side of the hub. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Hub(Arc<Inner>);
+
+/// The camera's side of the hub.
+#[derive(Debug)]
+pub struct Publisher(Arc<Inner>);
+
+/// One viewer's place at the hub; leaving is dropping it.
+#[derive(Debug)]
+pub struct Subscription {
+    pictures: broadcast::Receiver<Arc<Picture>>,
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    pictures: broadcast::Sender<Arc<Picture>>,
+    status: watch::Sender<CameraStatus>,
+    demand: watch::Sender<Demand>,
+    wishes: Mutex<Wishes>,
+}
+
+/// Opens a hub. The camera reads what is wanted from the receiver.
+pub fn open(bitrate: Bitrate) -> (Publisher, Hub, watch::Receiver<Demand>) {
+    let (demand, wanted) = watch::channel(Demand { watched: false, key_frames: 0, bitrate });
+    let inner = Arc::new(Inner {
+        pictures: broadcast::Sender::new(RING),
+        status: watch::Sender::new(CameraStatus::default()),
+        demand,
+        wishes: Mutex::new(Wishes::default()),
+    });
+    (Publisher(inner.clone()), Hub(inner), wanted)
+}
+
+impl Publisher {
+    /// Gives a picture to everybody who watches. Never waits.
+    pub fn publish(&self, frame: Frame) {
+        let key_due = {
+            let mut wishes = self.0.wishes();
+            if frame.key {
+                wishes.key_frame_came();
+            }
+            wishes.viewers > 0 && wishes.key_frame_due(Instant::now())
+        };
+        if key_due {
+            self.0.force_key_frame();
+        }
+        if self.0.pictures.receiver_count() > 0 {
+            let burst = Burst::packetize(&frame.data);
+            // An error says that the last viewer left in this moment.
+            let _ = self.0.pictures.send(Arc::new(Picture { frame, burst }));
+        }
+    }
+
+    /// Says how the camera is.
+    pub fn report(&self, status: CameraStatus) {
+        self.0.status.send_if_modified(|current| {
+            let changed = *current != status;
+            if changed {
+                *current = status;
+            }
+            changed
+        });
+    }
+
+    /// What was reported last.
+    pub fn status(&self) -> CameraStatus {
+        self.0.status.borrow().clone()
+    }
+}
+
+impl Hub {
+    /// Begins to watch. The first picture is a key frame only when [`Subscription::want_key_frame`] was called.
+    pub fn subscribe(&self) -> Subscription {
+        let pictures = self.0.pictures.subscribe();
+        self.0.wishes().viewers += 1;
+        self.0.demand.send_if_modified(|d| !std::mem::replace(&mut d.watched, true));
+        Subscription { pictures, inner: self.0.clone() }
+    }
+
+    /// The camera's state, now and at each change.
+    pub fn status(&self) -> watch::Receiver<CameraStatus> {
+        self.0.status.subscribe()
+    }
+
+    /// How many watch.
+    pub fn viewers(&self) -> usize {
+        self.0.wishes().viewers
+    }
+}
+
+impl Subscription {
+    /// Waits for the next picture.
+    pub async fn next(&mut self) -> Event {
+        match self.pictures.recv().await {
+            Ok(picture) => Event::Picture(picture),
+            Err(broadcast::error::RecvError::Lagged(n)) => Event::Lagged(n),
+            Err(broadcast::error::RecvError::Closed) => Event::Closed,
+        }
+    }
+
+    /// Asks for a key frame; requests of all viewers are coalesced.
+    pub fn want_key_frame(&self) {
+        let due = {
+            let mut wishes = self.inner.wishes();
+            wishes.key_frame_wanted = true;
+            wishes.key_frame_due(Instant::now())
+        };
+        if due {
+            self.inner.force_key_frame();
+        }
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        let mut wishes = self.inner.wishes();
+        wishes.viewers = wishes.viewers.saturating_sub(1);
+        if wishes.viewers == 0 {
+            wishes.key_frame_wanted = false;
+            // Under the lock, so that a viewer who comes in this moment is not overwritten.
+            self.inner.demand.send_if_modified(|d| std::mem::replace(&mut d.watched, false));
+        }
+    }
+}
+
+impl Inner {
+    fn wishes(&self) -> MutexGuard<'_, Wishes> {
+        self.wishes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn force_key_frame(&self) {
+        self.demand.send_modify(|d| d.key_frames = d.key_frames.wrapping_add(1));
+    }
+}
+
+/// The viewers' wishes, merged. Pure: time is an argument.
+#[derive(Debug, Default)]
+struct Wishes {
+    viewers: usize,
+    key_frame_wanted: bool,
+    forced: Option<Instant>,
+}
+
+impl Wishes {
+    /// Whether a key frame is to be forced now; notes that it was.
+    fn key_frame_due(&mut self, now: Instant) -> bool {
+        let rested = self.forced.is_none_or(|at| now.saturating_duration_since(at) >= KEY_FRAME_SPACING);
+        let due = self.key_frame_wanted && rested;
+        if due {
+            self.key_frame_wanted = false;
+            self.forced = Some(now);
+        }
+        due
+    }
+
+    /// A key frame came, asked for or not: whoever waited has it.
+    fn key_frame_came(&mut self) {
+        self.key_frame_wanted = false;
+    }
+}

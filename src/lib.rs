@@ -1,0 +1,27 @@
+//! Lunette: a camera's H.264 in a browser, over WebRTC, signaled by MQTT.
+//!
+//! The map, in the order in which a picture flows:
+//!
+//! - [`config`]: what the user asks for; every field of a [`config::Config`] is already legal.
+//! - [`camera`]: a picture source → encoded [`media::frame::Frame`]s, on a thread of its own.
+//! - [`media`]: pure: units, H.264 parsing, access units, RTP packetization.
+//! - [`hub`]: one camera, many viewers; merges their wishes into one [`hub::Demand`].
+//! - [`viewer`]: one watcher's peer connection; the only module that knows WebRTC.
+//! - [`trust`]: who is who; the seam where messages are opened and sealed.
+//! - [`signal`]: messages and the MQTT broker they travel through.
+//! - [`lobby`]: offers → viewers: admit, replace, refuse, reap.
+//! - [`local`]: `run --local`: embedded broker, viewer page, one port.
+//! - [`daemon`]: the wiring and the stopping order.
+
+pub mod camera;
+pub mod cli;
+pub mod config;
+pub mod daemon;
+pub mod hub;
+pub mod lobby;
+#[cfg(feature = "local")]
+pub mod local;
+pub mod media;
+pub mod signal;
+pub mod trust;
+pub mod viewer;

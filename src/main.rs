@@ -1,0 +1,2 @@
+//! The `lunette` daemon.
+fn main() {}

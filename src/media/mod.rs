@@ -1,0 +1,9 @@
+//! Pure: what a picture is, and what is done to its bytes. No I/O, no clock, no async.
+
+pub mod access_unit;
+pub mod frame;
+pub mod h264;
+pub mod rtp;
+pub mod sps;
+pub mod status;
+pub mod units;
