@@ -1,8 +1,12 @@
 //! Pure: what a picture is, and what is done to its bytes. No I/O, no clock, no async.
 
 pub mod access_unit;
+mod bits;
+#[cfg(any(test, fuzzing))]
+pub mod depacketize;
 pub mod frame;
 pub mod h264;
+mod profile;
 pub mod rtp;
 pub mod sps;
 pub mod status;
