@@ -1,5 +1,6 @@
 //! Which camera, and how. Pure.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::device::{DeviceInfo, FormatInfo, NodeKind};
@@ -76,6 +77,12 @@ impl RawFormat {
     }
 }
 
+impl fmt::Display for RawFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fourcc().escape_ascii().fmt(f)
+    }
+}
+
 impl Plan {
     /// The device; the test card has none.
     pub fn device(&self) -> Option<&Path> {
@@ -86,10 +93,12 @@ impl Plan {
     }
 }
 
-/// What `auto` takes: the first device that gives H.264, else the first that gives raw pictures, else the test card.
+/// What `auto` takes: the first device that gives H.264, else the first that gives raw pictures, else the test card. Parts
+/// of media pipelines are left alone.
 pub fn choose(devices: &[DeviceInfo], wanted: &Video) -> Choice {
-    let coded = devices.iter().find_map(|device| coded(device, wanted));
-    let any = coded.or_else(|| devices.iter().find_map(|device| raw(device, wanted)));
+    let cameras = || devices.iter().filter(|device| device.node == NodeKind::Capture);
+    let coded = cameras().find_map(|device| coded(device, wanted));
+    let any = coded.or_else(|| cameras().find_map(|device| raw(device, wanted)));
     any.unwrap_or_else(|| {
         let nodes = devices.len();
         let why = match devices.iter().find_map(|device| match &device.node {
@@ -111,7 +120,7 @@ pub fn choose(devices: &[DeviceInfo], wanted: &Video) -> Choice {
 /// When it gives nothing that can be used.
 pub fn choose_for(device: &DeviceInfo, wanted: &Video) -> Result<Choice, Lost> {
     coded(device, wanted).or_else(|| raw(device, wanted)).ok_or_else(|| match &device.node {
-        NodeKind::Capture => Lost::Format { path: device.path.clone(), has: device.fourccs() },
+        NodeKind::Capture | NodeKind::Pipeline(_) => Lost::Format { path: device.path.clone(), has: device.fourccs() },
         NodeKind::Other(what) => Lost::NotACamera { path: device.path.clone(), what: what.clone() },
         NodeKind::Unreadable(why) => Lost::NotACamera { path: device.path.clone(), what: why.clone() },
     })
@@ -137,13 +146,12 @@ fn raw(device: &DeviceInfo, wanted: &Video) -> Option<Choice> {
         (distance(*size, wanted.size), (missing * 100.0) as u64, rank(*raw))
     })?;
     let target = Target { path: device.path.clone(), label: device.label(), size, rate };
-    let name = String::from_utf8_lossy(&raw.fourcc()).into_owned();
-    let reason = format!("{} gives {name} {size} at {rate}; encoded by openh264", target.label);
+    let reason = format!("{} gives {raw} {size} at {rate}; encoded by openh264", target.label);
     Some(Choice { plan: Plan::Raw(target, raw), reason })
 }
 
 fn formats(device: &DeviceInfo) -> impl Iterator<Item = &FormatInfo> {
-    device.formats.iter().filter(|_| device.node == NodeKind::Capture)
+    device.formats.iter().filter(|_| matches!(device.node, NodeKind::Capture | NodeKind::Pipeline(_)))
 }
 
 fn nearest(format: &FormatInfo, wanted: &Video) -> (Size, FrameRate) {

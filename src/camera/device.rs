@@ -31,6 +31,8 @@ pub struct DeviceInfo {
 pub enum NodeKind {
     /// It gives pictures.
     Capture,
+    /// It would, if something else set up the media pipeline around it.
+    Pipeline(String),
     /// Something else: metadata, output, a codec.
     Other(String),
     /// It could not be asked; the text says why, and what helps.

@@ -6,10 +6,15 @@
 //!
 //! Nothing outside of this module sees a pixel.
 
+#[cfg(feature = "v4l2")]
+#[allow(missing_docs)]
+mod abi;
 pub mod choose;
 pub mod convert;
 pub mod device;
 mod font;
+#[cfg(feature = "v4l2")]
+mod inspect;
 pub mod lost;
 #[cfg_attr(not(feature = "openh264"), path = "openh264_absent.rs")]
 pub mod openh264;
@@ -21,9 +26,11 @@ pub mod source;
 #[cfg(any(feature = "v4l2", feature = "openh264"))]
 mod sys;
 pub mod testcard;
-#[path = "v4l2_absent.rs"]
+#[cfg_attr(not(feature = "v4l2"), path = "v4l2_absent.rs")]
 pub mod v4l2;
 pub mod worker;
+
+pub use probe::{list, probe_table};
 
 use std::io;
 use std::thread::JoinHandle;

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::choose::{RawFormat, Target};
 use super::device::DeviceInfo;
 use super::lost::Lost;
+use super::openh264::EncodeError;
 use super::source::{Clock, Step};
 use crate::media::units::{Bitrate, FrameRate};
 
@@ -37,7 +38,7 @@ impl Raw {
     ///
     /// # Errors
     /// None.
-    pub fn set_bitrate(&mut self, _bitrate: Bitrate) -> Result<(), Lost> {
+    pub fn set_bitrate(&mut self, _bitrate: Bitrate) -> Result<(), EncodeError> {
         match *self {}
     }
 }

@@ -21,6 +21,7 @@ use super::lost::Lost;
 use super::probe::{self, Nodes};
 use super::retry::{Backoff, Outages};
 use super::source::{Clock, Source, Step};
+use super::v4l2;
 use crate::config::{Camera, Video};
 use crate::hub::{Demand, Publisher};
 use crate::media::frame::Frame;
@@ -168,12 +169,12 @@ impl Worker {
         let nodes = probe::nodes();
         let choice = match &self.camera {
             Camera::TestCard => Choice { plan: Plan::TestCard, reason: "showing the test card, as configured".into() },
-            Camera::V4l2(v4l2) => choose::choose_for(&probe::inspect(&v4l2.device)?, &self.video)?,
+            Camera::V4l2(v4l2) => choose::choose_for(&v4l2::inspect(&v4l2.device)?, &self.video)?,
             Camera::Auto => match &self.chosen {
                 Some(chosen) if chosen.nodes == nodes => chosen.choice.clone(),
                 Some(Chosen { choice, .. }) if self.is_to_return(choice) => {
                     let path = choice.plan.device().unwrap_or_else(|| unreachable!("is_to_return"));
-                    choose::choose_for(&probe::inspect(path)?, &self.video)?
+                    choose::choose_for(&v4l2::inspect(path)?, &self.video)?
                 }
                 _ => choose::choose(&probe::list(), &self.video),
             },

@@ -1,0 +1,176 @@
+//! Asks a V4L2 device what it is and what it gives.
+
+use std::io;
+use std::path::Path;
+
+use super::abi::{self, Capability, FmtDesc, Fract, FrmIvalEnum, FrmSizeEnum, cap};
+use super::device::{DeviceInfo, Dimensions, FormatInfo, NodeKind, SizeInfo};
+use super::lost::Lost;
+use super::sys::Node;
+use crate::media::units::Size;
+
+/// More than any device lists; a driver that never ends a list must not hang us.
+const MOST: u32 = 256;
+
+/// Drivers of image processors: they capture only what a program feeds them with.
+const PROCESSORS: [&str; 2] = ["bcm2835-isp", "pispbe"];
+
+/// Asks one device what it is.
+///
+/// # Errors
+/// When it cannot be opened or asked.
+pub fn inspect(path: &Path) -> Result<DeviceInfo, Lost> {
+    let node = Node::open(path).map_err(|error| Lost::from_errno(path, "open", error))?;
+    let mut caps = Capability::default();
+    node.call(abi::QUERYCAP, &mut caps).map_err(|error| match error.raw_os_error() {
+        Some(libc::ENOTTY) => Lost::NotACamera { path: path.to_owned(), what: "not a video device".to_owned() },
+        _ => Lost::from_errno(path, "VIDIOC_QUERYCAP", error),
+    })?;
+    let driver = text(&caps.driver);
+    let kind = kind(&caps, &driver);
+    let formats = if matches!(kind, NodeKind::Capture | NodeKind::Pipeline(_)) { formats(&node) } else { Vec::new() };
+    Ok(DeviceInfo {
+        path: path.to_owned(),
+        driver,
+        card: text(&caps.card),
+        bus: text(&caps.bus_info),
+        node: kind,
+        formats,
+        plan: String::new(),
+    })
+}
+
+fn kind(caps: &Capability, driver: &str) -> NodeKind {
+    let flags = if caps.capabilities & cap::DEVICE_CAPS != 0 { caps.device_caps } else { caps.capabilities };
+    let has = |any: u32| flags & any != 0;
+    let other = |what: &str| NodeKind::Other(what.to_owned());
+    if has(cap::VIDEO_M2M | cap::VIDEO_M2M_MPLANE) {
+        other("a codec or converter, not a camera")
+    } else if PROCESSORS.contains(&driver) {
+        other("an image processor, not a camera")
+    } else if has(cap::VIDEO_CAPTURE) && has(cap::STREAMING) {
+        if has(cap::IO_MC) {
+            NodeKind::Pipeline("part of a media pipeline, which something else must set up (libcamera)".to_owned())
+        } else {
+            NodeKind::Capture
+        }
+    } else if has(cap::VIDEO_CAPTURE) {
+        other("captures by read() only, which is not supported")
+    } else if has(cap::VIDEO_CAPTURE_MPLANE) {
+        other("captures in several planes, which is not supported")
+    } else if has(cap::META_CAPTURE) {
+        other("metadata, no pictures")
+    } else if has(cap::VIDEO_OUTPUT | cap::VIDEO_OUTPUT_MPLANE) {
+        other("shows pictures, gives none")
+    } else {
+        other("gives no pictures")
+    }
+}
+
+fn formats(node: &Node) -> Vec<FormatInfo> {
+    let descriptions = list(|index| {
+        let mut desc = FmtDesc { index, kind: abi::VIDEO_CAPTURE, ..Default::default() };
+        node.call(abi::ENUM_FMT, &mut desc).map(|()| desc)
+    });
+    let format = |desc: FmtDesc| FormatInfo {
+        fourcc: fourcc(desc.pixelformat),
+        description: text(&desc.description),
+        compressed: desc.flags & abi::FMT_COMPRESSED != 0,
+        sizes: sizes(node, desc.pixelformat),
+    };
+    descriptions.into_iter().map(format).collect()
+}
+
+fn sizes(node: &Node, pixel_format: [u8; 4]) -> Vec<SizeInfo> {
+    let ranges = list(|index| {
+        let mut range = FrmSizeEnum { index, pixel_format, ..Default::default() };
+        node.call(abi::ENUM_FRAMESIZES, &mut range).map(|()| range)
+    });
+    let size = |range: FrmSizeEnum| {
+        let [a, b, c, d, e, f] = range.values;
+        let (min, max, step) = match range.kind {
+            abi::DISCRETE => (Size::new(a, b), Size::new(a, b), Size::new(1, 1)),
+            _ => (Size::new(a, d), Size::new(b, e), Size::new(c.max(1), f.max(1))),
+        };
+        let (rates, any_rate_between) = rates(node, pixel_format, max);
+        let [min, max, step] = [min, max, step].map(Dimensions::from);
+        SizeInfo { min, max, step, rates, any_rate_between }
+    };
+    ranges.into_iter().map(size).collect()
+}
+
+/// The rates of a size, the fastest first, and whether all between are possible.
+fn rates(node: &Node, pixel_format: [u8; 4], size: Size) -> (Vec<f64>, bool) {
+    let intervals = list(|index| {
+        let (width, height) = (size.width, size.height);
+        let mut interval = FrmIvalEnum { index, pixel_format, width, height, ..Default::default() };
+        node.call(abi::ENUM_FRAMEINTERVALS, &mut interval).map(|()| interval)
+    });
+    let range = intervals.first().is_some_and(|interval| interval.kind != abi::DISCRETE);
+    let count = if range { 2 } else { 1 };
+    let fractions = intervals.iter().flat_map(|interval| &interval.intervals[..count]);
+    let fps = |interval: &Fract| f64::from(interval.denominator) / f64::from(interval.numerator);
+    let mut rates: Vec<f64> = fractions.map(fps).filter(|fps| fps.is_finite() && *fps > 0.0).collect();
+    rates.sort_by(|a, b| b.total_cmp(a));
+    rates.dedup();
+    (rates, range)
+}
+
+/// Asks for one item after the other until the driver says that there are no more.
+fn list<T>(ask: impl Fn(u32) -> io::Result<T>) -> Vec<T> {
+    (0..MOST).map_while(|index| ask(index).ok()).collect()
+}
+
+/// A driver's text: up to the first zero, whatever its encoding.
+fn text(bytes: &[u8]) -> String {
+    let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
+    String::from_utf8_lossy(&bytes[..end]).trim().to_owned()
+}
+
+/// Four characters; big-endian variants have the highest bit set, which is shown as the kernel does.
+fn fourcc(code: [u8; 4]) -> String {
+    let plain = code.map(|byte| byte & 0x7f);
+    let name = String::from_utf8_lossy(&plain).trim_end().to_owned();
+    if code[3] & 0x80 != 0 { format!("{name}-BE") } else { name }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_drivers_say_is_taken_as_it_comes() {
+        assert_eq!(text(b"HD Webcam\0\0junk"), "HD Webcam");
+        assert_eq!(text(&[b'C', 0xc3]), "C\u{fffd}", "cut in the middle of a character");
+        assert_eq!(text(&[0; 16]), "");
+        assert_eq!(
+            (fourcc(*b"H264"), fourcc(*b"Y16\xa0"), fourcc(*b"Y8  ")),
+            ("H264".into(), "Y16-BE".into(), "Y8".into())
+        );
+    }
+
+    #[test]
+    fn nodes_are_told_apart_by_their_capabilities() {
+        let say = |device_caps: u32, driver: &str| {
+            let capabilities = cap::DEVICE_CAPS | cap::VIDEO_CAPTURE | cap::STREAMING;
+            kind(&Capability { capabilities, device_caps, ..Default::default() }, driver)
+        };
+        let capture = cap::VIDEO_CAPTURE | cap::STREAMING;
+        assert_eq!(say(capture, "uvcvideo"), NodeKind::Capture);
+        assert!(matches!(say(capture | cap::IO_MC, "rkisp1"), NodeKind::Pipeline(_)));
+        for (flags, driver, what) in [
+            (cap::META_CAPTURE | cap::STREAMING, "uvcvideo", "metadata"),
+            (cap::VIDEO_M2M_MPLANE | cap::STREAMING, "bcm2835-codec", "codec"),
+            (cap::VIDEO_M2M | cap::STREAMING, "vicodec", "codec"),
+            (capture, "bcm2835-isp", "image processor"),
+            (cap::VIDEO_OUTPUT | cap::STREAMING, "vivid", "shows"),
+            (cap::VIDEO_CAPTURE, "old", "read()"),
+            (cap::VIDEO_CAPTURE_MPLANE | cap::STREAMING, "qcom-camss", "planes"),
+            (0, "radio", "no pictures"),
+        ] {
+            assert!(matches!(say(flags, driver), NodeKind::Other(text) if text.contains(what)), "{what}");
+        }
+        let old = Capability { capabilities: capture, ..Default::default() };
+        assert_eq!(kind(&old, "old"), NodeKind::Capture, "without device_caps");
+    }
+}
