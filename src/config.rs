@@ -187,3 +187,20 @@ impl<'de> Deserialize<'de> for BrokerUrl {
         Err(serde::de::Error::custom("to be written"))
     }
 }
+
+/// A password or key that is never printed.
+#[derive(Clone)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text itself.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
+}
