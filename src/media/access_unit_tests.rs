@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::super::units::Size;
 use super::*;
 
@@ -126,4 +128,94 @@ fn parameter_sets_are_bounded() {
     assert_eq!(push(&mut assembler, &[&pps(4, 8)]), Ok(None));
     assembler.reset();
     assert_eq!(push(&mut assembler, &[IDR]), Err(AccessUnitError::NoParameterSets));
+}
+
+fn is_set(unit: &[u8]) -> bool {
+    matches!(Nal(unit).unit_type(), Nal::SPS | Nal::PPS)
+}
+
+/// Checks what is promised of every access unit.
+fn check(unit: &AccessUnit) -> Result<(), TestCaseError> {
+    let units: Vec<_> = nal_units(&unit.data).collect();
+    prop_assert_eq!(stream(&units.iter().map(|n| n.0).collect::<Vec<_>>()), unit.data.to_vec(), "canonical");
+    prop_assert!(units.iter().all(|n| !n.is_dispensable() && !n.is_forbidden() && !n.0.is_empty()));
+    prop_assert_eq!(units.iter().any(|n| n.unit_type() == Nal::IDR), unit.key);
+    if unit.key {
+        let sps = units.iter().take_while(|n| n.unit_type() == Nal::SPS).count();
+        let pps = units[sps..].iter().take_while(|n| n.unit_type() == Nal::PPS).count();
+        prop_assert!(sps > 0 && pps > 0);
+        prop_assert!(units[sps + pps..].iter().all(|n| !is_set(n.0)));
+        let alone = Assembler::new().push(&unit.data).map(|u| u.map(|u| (u.key, u.data, u.sps.is_some())));
+        prop_assert_eq!(alone, Ok(Some((true, unit.data.clone(), true))), "a decoder can start here");
+    }
+    Ok(())
+}
+
+fn any_unit() -> impl Strategy<Value = Vec<u8>> {
+    let known = prop::sample::select(vec![SPS, SPS_VGA, PPS, PPS_1, SEI, AUD, FILLER, END, IDR, P, SECOND]);
+    let noise = prop::collection::vec(prop_oneof![2 => 0..4u8, 1 => any::<u8>()], 0..20);
+    prop_oneof![
+        20 => known.clone().prop_map(<[u8]>::to_vec),
+        1 => (known, noise.clone()).prop_map(|(unit, noise)| [unit, noise.as_slice()].concat()),
+        1 => noise,
+    ]
+}
+
+proptest! {
+    #[test]
+    fn promises_hold_for_any_buffers(buffers in prop::collection::vec(prop::collection::vec(any_unit(), 0..6), 1..12)) {
+        let mut assembler = Assembler::new();
+        let mut told = None;
+        for units in buffers {
+            let buffer = stream(&units.iter().map(Vec::as_slice).collect::<Vec<_>>());
+            if let Ok(Some(unit)) = assembler.push(&buffer) {
+                check(&unit)?;
+                prop_assert!(unit.sps.is_none_or(|sps| told != Some(sps)), "only news are told");
+                told = unit.sps.or(told);
+                prop_assert!(told.is_some());
+                // Of what stood in the buffer only parameter sets and the dispensable can be missing.
+                let mut rest = nal_units(&unit.data).map(|n| n.0);
+                for wanted in nal_units(&buffer).filter(|n| !is_set(n.0) && !n.is_dispensable()) {
+                    prop_assert!(rest.any(|n| n == wanted.0));
+                }
+            }
+            prop_assert!(assembler.sets.units().map(<[u8]>::len).sum::<usize>() <= MAX_SETS);
+        }
+    }
+
+    #[test]
+    fn headers_apart_make_no_difference(pictures in prop::collection::vec(any::<bool>(), 1..8)) {
+        let (mut together, mut apart) = (Assembler::new(), Assembler::new());
+        for (i, key) in pictures.into_iter().enumerate() {
+            let key = key || i == 0;
+            let whole: &[&[u8]] = if key { &[AUD, SPS, PPS, SEI, IDR] } else { &[AUD, SEI, P, SECOND] };
+            if i == 0 {
+                prop_assert_eq!(push(&mut apart, &[SPS, PPS]), Ok(None));
+            }
+            let bare: Vec<_> = whole.iter().copied().filter(|u| !is_set(u)).collect();
+            prop_assert_eq!(push(&mut together, whole), push(&mut apart, &bare));
+        }
+    }
+
+    #[test]
+    fn a_truncated_buffer_harms_no_other(cut: prop::sample::Index) {
+        let mut assembler = Assembler::new();
+        let whole = stream(&[SPS, PPS, SEI, IDR]);
+        if let Ok(Some(unit)) = assembler.push(&whole[..cut.index(whole.len())]) {
+            check(&unit)?;
+        }
+        let unit = assembler.push(&whole).unwrap().unwrap();
+        check(&unit)?;
+        prop_assert_eq!(unit.data, whole);
+    }
+
+    #[test]
+    fn any_bytes_can_be_pushed(buffers: Vec<Vec<u8>>) {
+        let mut assembler = Assembler::new();
+        for buffer in buffers {
+            if let Ok(Some(unit)) = assembler.push(&buffer) {
+                check(&unit)?;
+            }
+        }
+    }
 }

@@ -125,6 +125,8 @@ impl<'a> Writer<'a> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::super::depacketize::depacketize;
     use super::*;
 
@@ -194,5 +196,43 @@ mod tests {
         let burst = Burst::packetize(&stream(&[unit(0x65, 5000)]));
         let whole = burst.as_bytes().as_ptr_range();
         assert!(Burst::payloads(burst.as_bytes().clone()).all(|p| whole.contains(&p.as_ptr())));
+    }
+    fn units() -> impl Strategy<Value = Vec<Vec<u8>>> {
+        let len = prop_oneof![4 => 1..60usize, 2 => 1000..1300usize, 1 => 1..4000usize];
+        prop::collection::vec((1..24u8, 0..4u8, len), 0..12).prop_map(|units| {
+            units.into_iter().map(|(unit_type, ref_idc, len)| unit(ref_idc << 5 | unit_type, len)).collect()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_lost_or_too_large(units in units()) {
+            // Checks the round trip.
+            prop_assert!(sizes(&units).iter().all(|size| *size <= Burst::MAX_PAYLOAD));
+        }
+
+        #[test]
+        fn no_packet_is_wasted(units in units()) {
+            let burst = Burst::packetize(&stream(&units));
+            let payloads: Vec<Bytes> = Burst::payloads(burst.as_bytes().clone()).collect();
+            for pair in payloads.windows(2).filter(|pair| pair.iter().all(|p| p[0] & 0x1f != FU_A)) {
+                prop_assert!(3 + pair[0].len() + 2 + pair[1].len() > Burst::MAX_PAYLOAD, "these fit into one");
+            }
+        }
+
+        #[test]
+        fn any_stream_becomes_payloads(stream in prop::collection::vec(prop_oneof![2 => 0..2u8, 1 => any::<u8>()], 0..5000)) {
+            let burst = Burst::packetize(&stream);
+            let payloads: Vec<Bytes> = Burst::payloads(burst.as_bytes().clone()).collect();
+            prop_assert_eq!(payloads.iter().map(|p| 2 + p.len()).sum::<usize>(), burst.as_bytes().len());
+            let wanted: Vec<_> = nal_units(&stream).filter(|n| !n.is_dispensable()).map(|n| n.0.to_vec()).collect();
+            prop_assert_eq!(depacketize(&payloads), Ok(wanted));
+        }
+
+        #[test]
+        fn any_blob_has_an_end(blob: Vec<u8>) {
+            let len = blob.len();
+            prop_assert!(Burst::payloads(blob.into()).map(|p| 2 + p.len()).sum::<usize>() <= len);
+        }
     }
 }
