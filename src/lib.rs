@@ -23,6 +23,7 @@ pub mod herald;
 pub mod hub;
 pub mod identity;
 pub mod lobby;
+pub mod log;
 #[cfg(feature = "local")]
 pub mod local;
 pub mod media;

@@ -22,7 +22,7 @@ use crate::media::units::{Bitrate, FrameRate, Size};
 pub use broker_url::{BrokerScheme, BrokerUrl, BrokerUrlError};
 pub use error::ConfigError;
 pub use load::{Flag, Loaded, RESERVED_VARIABLES, Sources};
-pub use secret::{Secret, SecretError, read_secret_file};
+pub use secret::{Secret, SecretError, read_secret_file, resolve};
 pub use state::StateDirError;
 
 /// The file that is read unless another is named.
@@ -209,21 +209,4 @@ fn max_viewers<'de, D: Deserializer<'de>>(d: D) -> Result<u16, D::Error> {
         .ok()
         .filter(|m| (1..=1000).contains(m))
         .ok_or_else(|| serde::de::Error::custom(format!("{max} viewers: from 1 to 1000 may watch at once")))
-}
-
-/// A password or key that is never printed.
-#[derive(Clone)]
-pub struct Secret(String);
-
-impl Secret {
-    /// The text itself.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("***")
-    }
 }

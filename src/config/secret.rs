@@ -78,7 +78,7 @@ pub fn read_secret_file(path: &Path) -> Result<Secret, SecretError> {
 }
 
 /// The file that a path in the config means.
-pub(super) fn resolve(path: &Path) -> PathBuf {
+pub fn resolve(path: &Path) -> PathBuf {
     resolve_in(path, std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from))
 }
 

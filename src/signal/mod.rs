@@ -2,6 +2,7 @@
 //!
 //! [`mqtt::open`] gives both ends for a real broker, [`loopback::open`] for tests and benchmarks in one process.
 
+pub mod broker;
 pub mod loopback;
 pub mod message;
 pub mod mqtt;
