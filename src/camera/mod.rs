@@ -1,5 +1,12 @@
 //! A picture source → encoded frames.
 
+mod font;
+#[cfg(feature = "openh264")]
+pub mod openh264;
+pub mod picture;
+mod sys;
+pub mod testcard;
+
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 

@@ -1,0 +1,301 @@
+//! The test card: a moving picture that says when it was made, for people and for programs (docs/test-card.md).
+//!
+//! Pure: a picture follows from size, rate, wall time and frame number. Only what changes is drawn again, so that a
+//! picture costs microseconds.
+
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use super::font::{CELL, glyph};
+use super::picture::{BLACK, I420, WHITE};
+use crate::media::units::{FrameRate, Size};
+
+/// Cells in the stamp row.
+const CELLS: usize = 40;
+
+/// How long the moving block takes from the left edge to the right.
+const SWEEP_MS: u64 = 4000;
+
+/// Draws the test card. It owns the one picture that it draws on.
+#[derive(Debug)]
+pub struct Card {
+    picture: I420,
+    stamp: Vec<u8>,
+    ramp: Ramp,
+    clock: Line,
+    day: Line,
+    count: Line,
+}
+
+/// A band of grey, from black to white, and the white block that runs over it.
+#[derive(Debug)]
+struct Ramp {
+    top: usize,
+    rows: usize,
+    background: Vec<u8>,
+    line: Vec<u8>,
+}
+
+/// A line of text. Remembers what it shows, so that only characters that differ are drawn.
+#[derive(Debug)]
+struct Line {
+    x: usize,
+    y: usize,
+    scale: usize,
+    shown: String,
+}
+
+impl Card {
+    /// Draws what never changes: colour bars, title, size and rate.
+    pub fn new(size: Size, rate: FrameRate) -> Self {
+        let mut picture = I420::black(size);
+        let (w, h) = (picture.stride(), picture.size().height as usize);
+        let bars_end = h * 42 / 100;
+        draw_bars(&mut picture, stamp_rows(h)..bars_end);
+        let ramp = Ramp::new(w, bars_end, h * 10 / 100);
+
+        // The clock's 12 characters take nine tenths of the width; the three lines below it share the rest.
+        let big = (w / 80).max(1);
+        let clock_y = bars_end + h * 10 / 100 + h * 4 / 100;
+        let small = (big / 2).max(1).min((h / 70).max(1));
+        let left = w.saturating_sub(12 * CELL.0 * big) / 2;
+        let pitch = (h.saturating_sub(clock_y + CELL.1 * big) / 3).max(1);
+        let line = |n: usize| Line::new(left, clock_y + CELL.1 * big + n * pitch + pitch / 3, small);
+
+        line(0).show(&mut picture, "Lunette test card");
+        let facts = format!("{}×{} {}", size.width, size.height, rate);
+        line(1).show(&mut picture, &facts);
+        let day = line(2);
+        let count = Line::new(left + 13 * CELL.0 * small, day.y, small);
+        Self { stamp: vec![BLACK; w], ramp, clock: Line::new(left, clock_y, big), day, count, picture }
+    }
+
+    /// Draws the picture of the moment `wall` (since 1970-01-01 UTC).
+    pub fn render(&mut self, wall: Duration, frame: u64) -> &I420 {
+        let ms = u64::try_from(wall.as_millis()).unwrap_or(u64::MAX);
+        self.draw_stamp(ms as u32);
+        self.ramp.draw(&mut self.picture, ms);
+        let at = i64::try_from(wall.as_secs()).ok().and_then(|s| OffsetDateTime::from_unix_timestamp(s).ok());
+        let at = at.unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        let clock = format!("{:02}:{:02}:{:02}.{:03}", at.hour(), at.minute(), at.second(), ms % 1000);
+        self.clock.show(&mut self.picture, &clock);
+        let day = format!("{:04}-{:02}-{:02} UTC", at.year(), u8::from(at.month()), at.day());
+        self.day.show(&mut self.picture, &day);
+        self.count.show(&mut self.picture, &format!("#{:06}", frame % 1_000_000));
+        &self.picture
+    }
+
+    fn draw_stamp(&mut self, ms: u32) {
+        let w = self.picture.stride();
+        for (k, white) in stamp_cells(ms).into_iter().enumerate() {
+            self.stamp[k * w / CELLS..(k + 1) * w / CELLS].fill(if white { WHITE } else { BLACK });
+        }
+        let rows = stamp_rows(self.picture.size().height as usize);
+        for row in self.picture.y.chunks_exact_mut(w).take(rows) {
+            row.copy_from_slice(&self.stamp);
+        }
+    }
+}
+
+/// Rows that the stamp takes at the top of a picture of this height.
+pub fn stamp_rows(height: usize) -> usize {
+    if height >= 480 { 32 } else { 16 }
+}
+
+/// The stamp's cells from left to right; `true` is white.
+fn stamp_cells(ms: u32) -> [bool; CELLS] {
+    let check = (0..8).fold(0, |sum, n| sum ^ (ms >> (4 * n) & 0xf));
+    let mut cells = [false; CELLS];
+    (cells[0], cells[38]) = (true, true);
+    for (bit, cell) in cells[2..34].iter_mut().enumerate() {
+        *cell = ms >> (31 - bit) & 1 == 1;
+    }
+    for (bit, cell) in cells[34..38].iter_mut().enumerate() {
+        *cell = check >> (3 - bit) & 1 == 1;
+    }
+    cells
+}
+
+/// Reads the stamp of a decoded picture: Unix milliseconds modulo 2³².
+///
+/// `luma` has `stride` bytes a row. `None` when the frame cells or the check cells do not fit: this is no test card, or
+/// it is damaged.
+pub fn read_stamp(luma: &[u8], stride: usize, size: Size) -> Option<u32> {
+    let (w, rows) = (size.width as usize, stamp_rows(size.height as usize));
+    if w < CELLS || stride < w || luma.len() < (rows - 1) * stride + w {
+        return None;
+    }
+    // The mean over the middle of each cell; its edges are blurred by the encoder.
+    let mut mean = [0u32; CELLS];
+    for (k, mean) in mean.iter_mut().enumerate() {
+        let (from, to) = (k * w / CELLS, (k + 1) * w / CELLS);
+        let inset = (to - from) / 4;
+        let middle = from + inset..to - inset;
+        let lines = rows / 4..rows - rows / 4;
+        let samples = (lines.len() * middle.len()) as u32;
+        *mean = lines.map(|y| luma[y * stride..][middle.clone()].iter().map(|&p| u32::from(p)).sum::<u32>()).sum::<u32>()
+            / samples;
+    }
+    if mean[0] < mean[1] + 64 {
+        return None;
+    }
+    let threshold = (mean[0] + mean[1]) / 2;
+    let cells = mean.map(|m| m > threshold);
+    let ms = cells[2..34].iter().fold(0, |ms, &white| ms << 1 | u32::from(white));
+    (stamp_cells(ms) == cells).then_some(ms)
+}
+
+/// Seven bars at 75 % (ITU-R BT.471), as Y, Cb, Cr of BT.601.
+fn draw_bars(picture: &mut I420, rows: std::ops::Range<usize>) {
+    const BARS: [(u8, u8, u8); 7] = [
+        (180, 128, 128),
+        (162, 44, 142),
+        (131, 156, 44),
+        (112, 72, 58),
+        (84, 184, 198),
+        (65, 100, 212),
+        (35, 212, 114),
+    ];
+    let w = picture.stride();
+    // Even edges, so that a chroma sample belongs to one bar.
+    let edge = |k: usize| k * (w / 2) / BARS.len();
+    for y in rows.start / 2..rows.end / 2 {
+        for (k, (luma, u, v)) in BARS.into_iter().enumerate() {
+            let columns = edge(k)..edge(k + 1);
+            picture.u[y * (w / 2)..][columns.clone()].fill(u);
+            picture.v[y * (w / 2)..][columns.clone()].fill(v);
+            for line in [2 * y, 2 * y + 1] {
+                picture.y[line * w..][2 * columns.start..2 * columns.end].fill(luma);
+            }
+        }
+    }
+}
+
+impl Ramp {
+    fn new(width: usize, top: usize, rows: usize) -> Self {
+        let span = usize::from(WHITE - BLACK);
+        let background: Vec<u8> = (0..width).map(|x| BLACK + (x * span / width.max(1)) as u8).collect();
+        Self { top, rows, line: background.clone(), background }
+    }
+
+    fn draw(&mut self, picture: &mut I420, ms: u64) {
+        let w = picture.stride();
+        let block = w / 16;
+        let x = (ms % SWEEP_MS) as usize * (w - block) / SWEEP_MS as usize;
+        self.line.copy_from_slice(&self.background);
+        self.line[x..x + block].fill(WHITE);
+        // A black rim keeps it visible over the bright end.
+        self.line[x..x + block / 8].fill(BLACK);
+        self.line[x + block - block / 8..x + block].fill(BLACK);
+        for row in picture.y.chunks_exact_mut(w).skip(self.top).take(self.rows) {
+            row.copy_from_slice(&self.line);
+        }
+    }
+}
+
+impl Line {
+    fn new(x: usize, y: usize, scale: usize) -> Self {
+        Self { x, y, scale, shown: String::new() }
+    }
+
+    /// Shows a text as long as the one before. What lies outside of the picture is left out.
+    fn show(&mut self, picture: &mut I420, text: &str) {
+        let mut shown = self.shown.chars();
+        for (n, c) in text.chars().enumerate() {
+            if shown.next() != Some(c) {
+                draw_glyph(picture, self.x + n * CELL.0 * self.scale, self.y, self.scale, c);
+            }
+        }
+        self.shown.replace_range(.., text);
+    }
+}
+
+fn draw_glyph(picture: &mut I420, x: usize, y: usize, scale: usize, c: char) {
+    let (w, h) = (picture.stride(), picture.size().height as usize);
+    let (columns, rows) = (CELL.0 * scale, CELL.1 * scale);
+    if x + columns > w || y + rows > h {
+        return;
+    }
+    for (n, bits) in glyph(c).into_iter().enumerate() {
+        let start = (y + n * scale) * w + x;
+        let line = &mut picture.y[start..start + columns];
+        line.fill(BLACK);
+        for column in (0..5).filter(|column| bits >> (4 - column) & 1 == 1) {
+            line[column * scale..(column + 1) * scale].fill(WHITE);
+        }
+        for copy in 1..scale {
+            picture.y.copy_within(start..start + columns, start + copy * w);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RATE: f64 = 30.0;
+
+    fn card(w: u32, h: u32) -> Card {
+        Card::new(Size::new(w, h), FrameRate::new(RATE).unwrap())
+    }
+
+    #[test]
+    fn a_stamp_is_read_as_it_was_written_at_every_size() {
+        for (w, h) in [(320, 240), (322, 242), (640, 480), (1280, 720), (1920, 1080), (64, 64), (3840, 2160)] {
+            let mut card = card(w, h);
+            for ms in [0, 1, 0xffff_ffff, 0x1_0000_0000, 1_763_870_400_123, 0xa5a5_5a5a] {
+                let picture = card.render(Duration::from_millis(ms), 7);
+                let read = read_stamp(&picture.y, picture.stride(), picture.size());
+                assert_eq!(read, Some(ms as u32), "{w}×{h} {ms}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_damaged_stamp_is_not_read() {
+        let mut card = card(320, 240);
+        let mut picture = card.render(Duration::from_millis(1_763_870_400_123), 0).clone();
+        let size = picture.size();
+        for row in picture.y.chunks_exact_mut(320).take(16) {
+            row[80..88].iter_mut().for_each(|p| *p = WHITE + BLACK - *p);
+        }
+        assert_eq!(read_stamp(&picture.y, 320, size), None);
+        assert_eq!(read_stamp(&[128; 320 * 240], 320, size), None, "grey");
+        assert_eq!(read_stamp(&picture.y[..5000], 320, size), None, "short");
+        assert_eq!(read_stamp(&[], 0, Size::new(0, 0)), None, "nothing");
+    }
+
+    #[test]
+    fn a_picture_follows_from_time_and_number_alone() {
+        let (mut one, mut other) = (card(640, 480), card(640, 480));
+        for ms in [5, 999, 61_000, 3_599_999] {
+            one.render(Duration::from_millis(ms), ms);
+        }
+        let wall = Duration::from_millis(1_763_870_400_123);
+        assert_eq!(one.render(wall, 42), other.render(wall, 42));
+        assert_ne!(one.render(wall, 42).clone(), *other.render(wall + Duration::from_millis(33), 43));
+    }
+
+    #[test]
+    fn text_moves_and_colour_are_there() {
+        let mut card = card(320, 240);
+        let picture = card.render(Duration::from_millis(0), 0);
+        let lit = |rows: std::ops::Range<usize>| picture.y[rows.start * 320..rows.end * 320].iter().any(|&p| p == WHITE);
+        assert!(lit(134..162), "clock");
+        assert!(lit(165..240), "lines");
+        assert!(picture.u.iter().any(|&u| u < 60) && picture.v.iter().any(|&v| v > 200), "bars");
+    }
+
+    /// `cargo test --release -- --ignored --nocapture cost`
+    #[test]
+    #[ignore = "a measurement"]
+    fn cost() {
+        let mut card = card(1280, 720);
+        let begin = std::time::Instant::now();
+        for n in 0..1000u64 {
+            std::hint::black_box(card.render(Duration::from_millis(1_763_870_400_123 + 33 * n), n));
+        }
+        println!("{:?} a picture", begin.elapsed() / 1000);
+    }
+}
