@@ -1,19 +1,21 @@
 //! The wiring and the stopping order; reads as a recipe.
 
-use std::net::SocketAddr;
-use std::path::Path;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
 
-use crate::config::Config;
+use crate::config::{Config, Loaded};
 use crate::identity::Identity;
 use crate::signal::Outbox;
 use crate::signal::mqtt::Broker;
 use crate::trust::{BootId, CameraId};
-use crate::{camera, herald, hub, lobby, signal, viewer};
+use crate::{camera, cli, herald, hub, lobby, viewer};
 
 /// A camera at work. [`Daemon::stop`] ends it in the reverse order of its start.
 pub struct Daemon {
@@ -30,10 +32,8 @@ impl Daemon {
     /// Starts everything: camera thread, broker connection, lobby, status.
     ///
     /// # Errors
-    /// When the state folder cannot be used or a thread cannot be started. A camera or a broker that is not there yet
-    /// is no error: both are waited for.
-    pub fn start(config: &Config, state: &Path, broker: Broker, addresses: Arc<[SocketAddr]>) -> Result<Self> {
-        let identity = Identity::load(state).context("cannot load this camera's identity")?;
+    /// When a thread cannot be started. A camera or a broker that is not there yet is no error: both are waited for.
+    pub fn start(config: &Config, identity: Identity, broker: Broker, addresses: Arc<[SocketAddr]>) -> Result<Self> {
         let boot = BootId::random().context("no random bits for the boot id")?;
         let (publisher, hub, demand) = hub::open(config.video.bitrate);
 
@@ -41,7 +41,7 @@ impl Daemon {
         let camera = camera::spawn(config.camera.clone(), config.video.clone(), demand, publisher, stop_camera.clone())
             .context("cannot start the camera thread")?;
 
-        let (requests, outbox) = signal::mqtt::open(broker, identity.camera, boot);
+        let (requests, outbox) = crate::signal::mqtt::open(broker, identity.camera, boot);
         let stop_lobby = CancellationToken::new();
         let herald =
             tokio::spawn(herald::run(config.name.clone(), boot, outbox.clone(), hub.status(), stop_lobby.clone()));
@@ -71,4 +71,78 @@ impl Daemon {
             .map_err(|_| anyhow::anyhow!("the camera thread panicked"));
         lobby.and(herald).and(camera)
     }
+}
+
+/// `lunette run`: until SIGINT or SIGTERM; a second one ends the process at once.
+///
+/// # Errors
+/// When the config is wrong or something cannot be started.
+pub fn run(run: &cli::Run) -> Result<()> {
+    let loaded = run.load()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .thread_name("lunette")
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let served = runtime.block_on(serve(loaded, run.local));
+    // Nothing that is left may hold up the exit.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    served
+}
+
+async fn serve(loaded: Loaded, local: bool) -> Result<()> {
+    let Loaded { config, files, warnings } = loaded;
+    for warning in warnings {
+        warn!("{warning}");
+    }
+    let stop = stop_on_signals()?;
+    info!("Lunette {} ({})", env!("CARGO_PKG_VERSION"), origin(&files));
+    let state = config.state.open()?;
+    let identity = Identity::load(&state).context("cannot load this camera's identity")?;
+    if local {
+        bail!("to be written");
+    }
+    let Some(mqtt) = &config.signal.mqtt else {
+        bail!(
+            "there is no broker: name one in [signal.mqtt] url, or run `lunette run --local`, which brings its own \
+             broker and page"
+        );
+    };
+    let daemon = Daemon::start(&config, identity, Broker::open(mqtt)?, ANY.into())?;
+    info!("camera id {}", daemon.camera_id());
+    stop.cancelled().await;
+    daemon.stop().await
+}
+
+/// Every interface but loopback, of both families.
+const ANY: [SocketAddr; 2] =
+    [SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0), SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0)];
+
+fn origin(files: &[PathBuf]) -> String {
+    match files {
+        [] => "no config file; all is default".into(),
+        files => format!("config from {}", files.iter().map(|f| f.display().to_string()).collect::<Vec<_>>().join(", ")),
+    }
+}
+
+/// A token that SIGINT or SIGTERM cancels. The second signal ends the process.
+fn stop_on_signals() -> Result<CancellationToken> {
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let stop = CancellationToken::new();
+    let cancel = stop.clone();
+    tokio::spawn(async move {
+        for first in [true, false] {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if !first {
+                std::process::exit(130);
+            }
+            info!("stopping; once more to stop at once");
+            cancel.cancel();
+        }
+    });
+    Ok(stop)
 }

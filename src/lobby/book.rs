@@ -12,8 +12,8 @@ const PER_VIEWER: usize = 4;
 /// Offers of one viewer in [`WINDOW`].
 const OFFERS: u32 = 20;
 const WINDOW: Duration = Duration::from_secs(10);
-/// Candidates taken for one session.
-const CANDIDATES: u16 = 64;
+/// Candidate messages taken for one session; a viewer repeats them with each repeated offer.
+const CANDIDATES: u16 = 256;
 /// Viewers whose recent past is remembered.
 const REMEMBERED: usize = 1024;
 

@@ -48,8 +48,6 @@ pub enum ToViewer {
     },
     /// What the viewer gets, once a second.
     Stats(Box<Stats>),
-    /// The camera ends the session.
-    Bye,
 }
 
 /// What a viewer gets, and what ties its pictures to the camera's clock.

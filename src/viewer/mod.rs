@@ -145,7 +145,6 @@ pub async fn run(context: Context, attempt: Attempt, commands: mpsc::Receiver<Co
     let (connected, end) = watching.serve(subscription, commands, events).await;
     let peer = watching.peer;
     if let Some((reason, text)) = &end {
-        peer.say(&ToViewer::Bye).await;
         context.outbox.send(viewer, &Response::End { session, reason: *reason, text: text.clone() });
     }
     peer.close().await;

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use lunette::hub::{self, Hub};
 use lunette::lobby;
 use lunette::media::units::Bitrate;
-use lunette::signal::loopback;
+use lunette::signal::loopback::{self, Said};
 use lunette::trust::{BootId, ViewerId};
 use lunette::viewer::{Context, rtc::Certificate};
 use replay::Replay;
@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-type Mailboxes = Arc<Mutex<HashMap<ViewerId, mpsc::UnboundedSender<Value>>>>;
+type Mailboxes = Mutex<HashMap<ViewerId, mpsc::UnboundedSender<Value>>>;
 
 /// One camera with its lobby, and a loopback in the broker's place.
 pub struct Stage {
@@ -34,14 +34,26 @@ pub struct Stage {
 
 /// The viewers' side of the signaling.
 pub struct Signal {
-    viewers: loopback::Viewers,
+    publish: Box<dyn Fn(&[u8]) + Send + Sync>,
     mailboxes: Mailboxes,
 }
 
 impl Signal {
+    /// `publish` takes what goes to the request topic; what comes back is to be handed to [`Signal::deliver`].
+    pub fn new(publish: impl Fn(&[u8]) + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Self { publish: Box::new(publish), mailboxes: Mailboxes::default() })
+    }
+
     /// Publishes on the request topic.
     pub fn publish(&self, payload: &[u8]) {
-        self.viewers.publish(payload);
+        (self.publish)(payload);
+    }
+
+    /// Hands a message to its viewer.
+    pub fn deliver(&self, to: ViewerId, message: Value) {
+        if let Some(mailbox) = self.mailboxes.lock().unwrap().get(&to) {
+            let _ = mailbox.send(message);
+        }
     }
 
     /// What the camera answers to a viewer.
@@ -79,17 +91,15 @@ impl Stage {
         let settings = lobby::Settings { boot: BootId::random().unwrap(), max_viewers, ice: vec![] };
         let lobby = tokio::spawn(lobby::run(settings, context, requests, stop.clone()));
 
-        let mailboxes = Mailboxes::default();
-        let boxes = mailboxes.clone();
+        let signal = Signal::new(move |payload| viewers.publish(payload));
+        let viewers_side = signal.clone();
         let dispatcher = tokio::spawn(async move {
-            while let Some(message) = said.recv().await {
-                let value = serde_json::from_slice(&message.payload).unwrap();
-                if let Some(mailbox) = message.to.and_then(|to| boxes.lock().unwrap().get(&to).cloned()) {
-                    let _ = mailbox.send(value);
+            while let Some(Said { to, payload }) = said.recv().await {
+                if let Some(to) = to {
+                    viewers_side.deliver(to, serde_json::from_slice(&payload).unwrap());
                 }
             }
         });
-        let signal = Arc::new(Signal { viewers, mailboxes });
         Self { hub, replay, signal, stop, lobby, dispatcher }
     }
 

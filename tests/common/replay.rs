@@ -1,6 +1,7 @@
 //! A camera that gives made-up pictures: right in form (SPS, PPS, slices), of a chosen size, at a chosen rate.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,7 @@ const NEVER: u32 = u32::MAX;
 pub struct Replay {
     published: Arc<AtomicU32>,
     forced: Arc<AtomicU32>,
+    captured: Arc<Mutex<VecDeque<(u32, Instant)>>>,
     status: mpsc::UnboundedSender<CameraState>,
 }
 
@@ -49,7 +51,7 @@ impl Replay {
         stop: CancellationToken,
     ) -> Self {
         let (status, mut wanted) = mpsc::unbounded_channel();
-        let replay = Self { published: Arc::default(), forced: Arc::default(), status };
+        let replay = Self { published: Arc::default(), forced: Arc::default(), captured: Arc::default(), status };
         let counters = replay.clone();
         tokio::spawn(async move {
             let mut tick = tokio::time::interval(rhythm.interval);
@@ -74,6 +76,13 @@ impl Replay {
                 report(&out, CameraState::Live);
                 let captured = Instant::now();
                 let at = MediaTime::since_start(captured - start);
+                {
+                    let mut recent = counters.captured.lock().unwrap();
+                    recent.push_back((n, captured));
+                    if recent.len() > 10_000 {
+                        recent.pop_front();
+                    }
+                }
                 out.publish(Frame { at, captured, key, data: access_unit(n, key) });
                 n += 1;
                 counters.published.store(n, Ordering::Relaxed);
@@ -90,6 +99,13 @@ impl Replay {
     /// Key frames that were asked for while it ran.
     pub fn forced(&self) -> u32 {
         self.forced.load(Ordering::Relaxed)
+    }
+
+    /// When a recent picture was captured.
+    pub fn captured(&self, number: u32) -> Option<Instant> {
+        let recent = self.captured.lock().unwrap();
+        let first = recent.front()?.0;
+        recent.get(number.checked_sub(first)? as usize).map(|(_, at)| *at)
     }
 
     /// Loses the camera, or brings it back.
