@@ -1,11 +1,32 @@
-//! A picture source → encoded frames.
+//! A picture source → encoded frames, on a thread of its own.
+//!
+//! Sources are the closed set of [`source::Source`]: the test card, a V4L2 device whose raw pictures go through the
+//! software encoder, a V4L2 device that gives H.264 itself. Which one, [`choose`] decides. While nobody watches, the
+//! device is closed and nothing is encoded. A source that fails is opened again and again; see [`worker`].
+//!
+//! Nothing outside of this module sees a pixel.
 
+pub mod choose;
+pub mod convert;
+pub mod device;
 mod font;
-#[cfg(feature = "openh264")]
+pub mod lost;
+#[cfg_attr(not(feature = "openh264"), path = "openh264_absent.rs")]
 pub mod openh264;
+mod pace;
 pub mod picture;
+pub mod probe;
+mod retry;
+pub mod source;
+#[cfg(any(feature = "v4l2", feature = "openh264"))]
 mod sys;
 pub mod testcard;
+#[path = "v4l2_absent.rs"]
+pub mod v4l2;
+pub mod worker;
+
+use std::io;
+use std::thread::JoinHandle;
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -18,11 +39,12 @@ use crate::hub::{Demand, Publisher};
 /// # Errors
 /// When the thread cannot be started. A camera that is absent or fails is not an error but a state, reported to `out`.
 pub fn spawn(
-    _camera: config::Camera,
-    _video: config::Video,
-    _demand: watch::Receiver<Demand>,
-    _out: Publisher,
-    _stop: CancellationToken,
-) -> std::io::Result<std::thread::JoinHandle<()>> {
-    Err(std::io::Error::other("to be written"))
+    camera: config::Camera,
+    video: config::Video,
+    demand: watch::Receiver<Demand>,
+    out: Publisher,
+    stop: CancellationToken,
+) -> io::Result<JoinHandle<()>> {
+    let worker = worker::Worker::new(camera, video, demand, out, stop)?;
+    std::thread::Builder::new().name("camera".into()).spawn(move || worker.run())
 }

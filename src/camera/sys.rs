@@ -2,7 +2,18 @@
 
 #![allow(unsafe_code)]
 
-/// Changes the bitrate of a running encoder. `begun` is the bitrate it has.
+/// Keeps the library from writing warnings to standard error.
+#[cfg(feature = "openh264")]
+pub fn silence(encoder: &mut openh264::encoder::Encoder) {
+    let mut level = openh264_sys2::WELS_LOG_QUIET;
+    // SAFETY: the option reads one int (codec_app_def.h), which lives until the call returns; the level is allowed before
+    // the encoder is set up, and the `Encoder` itself sets the same one, only later.
+    unsafe {
+        encoder.raw_api().set_option(openh264_sys2::ENCODER_OPTION_TRACE_LEVEL, (&raw mut level).cast());
+    }
+}
+
+/// Changes the bitrate of a running encoder. `now` is the bitrate it has.
 ///
 /// # Errors
 /// `CM_RETURN` of codec_api.h. Refused when the encoder has not yet encoded a picture.

@@ -3,6 +3,7 @@
 //! Pure: a picture follows from size, rate, wall time and frame number. Only what changes is drawn again, so that a
 //! picture costs microseconds.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use time::OffsetDateTime;
@@ -23,6 +24,7 @@ pub struct Card {
     picture: I420,
     stamp: Vec<u8>,
     ramp: Ramp,
+    snow: Snow,
     clock: Line,
     day: Line,
     count: Line,
@@ -35,6 +37,13 @@ struct Ramp {
     rows: usize,
     background: Vec<u8>,
     line: Vec<u8>,
+}
+
+/// A window of noise, new in each picture: it makes the encoder spend what it is given, and shows how much that is.
+#[derive(Debug)]
+struct Snow {
+    columns: Range<usize>,
+    rows: Range<usize>,
 }
 
 /// A line of text. Remembers what it shows, so that only characters that differ are drawn.
@@ -58,17 +67,22 @@ impl Card {
         // The clock's 12 characters take nine tenths of the width; the three lines below it share the rest.
         let big = (w / 80).max(1);
         let clock_y = bars_end + h * 10 / 100 + h * 4 / 100;
-        let small = (big / 2).max(1).min((h / 70).max(1));
+        let small = (big / 2).min(h / 100).max(1);
         let left = w.saturating_sub(12 * CELL.0 * big) / 2;
-        let pitch = (h.saturating_sub(clock_y + CELL.1 * big) / 3).max(1);
-        let line = |n: usize| Line::new(left, clock_y + CELL.1 * big + n * pitch + pitch / 3, small);
+        let pitch = h.saturating_sub(clock_y + CELL.1 * big) / 3;
+        let lines = clock_y + CELL.1 * big + pitch.saturating_sub(CELL.1 * small) / 2;
+        let line = |n: usize| Line::new(left, lines + n * pitch, small);
 
         line(0).show(&mut picture, "Lunette test card");
         let facts = format!("{}×{} {}", size.width, size.height, rate);
         line(1).show(&mut picture, &facts);
         let day = line(2);
-        let count = Line::new(left + 13 * CELL.0 * small, day.y, small);
-        Self { stamp: vec![BLACK; w], ramp, clock: Line::new(left, clock_y, big), day, count, picture }
+        let count = Line::new(left + 12 * CELL.0 * small, day.y, small);
+        let snow = Snow {
+            columns: w * 82 / 100..w * 95 / 100,
+            rows: lines..(lines + 2 * pitch + CELL.1 * small).min(h).max(lines),
+        };
+        Self { stamp: vec![BLACK; w], ramp, snow, clock: Line::new(left, clock_y, big), day, count, picture }
     }
 
     /// Draws the picture of the moment `wall` (since 1970-01-01 UTC).
@@ -76,11 +90,12 @@ impl Card {
         let ms = u64::try_from(wall.as_millis()).unwrap_or(u64::MAX);
         self.draw_stamp(ms as u32);
         self.ramp.draw(&mut self.picture, ms);
+        self.snow.draw(&mut self.picture, frame);
         let at = i64::try_from(wall.as_secs()).ok().and_then(|s| OffsetDateTime::from_unix_timestamp(s).ok());
         let at = at.unwrap_or(OffsetDateTime::UNIX_EPOCH);
         let clock = format!("{:02}:{:02}:{:02}.{:03}", at.hour(), at.minute(), at.second(), ms % 1000);
         self.clock.show(&mut self.picture, &clock);
-        let day = format!("{:04}-{:02}-{:02} UTC", at.year(), u8::from(at.month()), at.day());
+        let day = format!("{:04}-{:02}-{:02}Z", at.year(), u8::from(at.month()), at.day());
         self.day.show(&mut self.picture, &day);
         self.count.show(&mut self.picture, &format!("#{:06}", frame % 1_000_000));
         &self.picture
@@ -134,8 +149,9 @@ pub fn read_stamp(luma: &[u8], stride: usize, size: Size) -> Option<u32> {
         let middle = from + inset..to - inset;
         let lines = rows / 4..rows - rows / 4;
         let samples = (lines.len() * middle.len()) as u32;
-        *mean = lines.map(|y| luma[y * stride..][middle.clone()].iter().map(|&p| u32::from(p)).sum::<u32>()).sum::<u32>()
-            / samples;
+        *mean =
+            lines.map(|y| luma[y * stride..][middle.clone()].iter().map(|&p| u32::from(p)).sum::<u32>()).sum::<u32>()
+                / samples;
     }
     if mean[0] < mean[1] + 64 {
         return None;
@@ -147,7 +163,7 @@ pub fn read_stamp(luma: &[u8], stride: usize, size: Size) -> Option<u32> {
 }
 
 /// Seven bars at 75 % (ITU-R BT.471), as Y, Cb, Cr of BT.601.
-fn draw_bars(picture: &mut I420, rows: std::ops::Range<usize>) {
+fn draw_bars(picture: &mut I420, rows: Range<usize>) {
     const BARS: [(u8, u8, u8); 7] = [
         (180, 128, 128),
         (162, 44, 142),
@@ -190,6 +206,23 @@ impl Ramp {
         self.line[x + block - block / 8..x + block].fill(BLACK);
         for row in picture.y.chunks_exact_mut(w).skip(self.top).take(self.rows) {
             row.copy_from_slice(&self.line);
+        }
+    }
+}
+
+impl Snow {
+    fn draw(&self, picture: &mut I420, frame: u64) {
+        // xorshift64; any state but 0 will do.
+        let mut state = frame.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let w = picture.stride();
+        for row in picture.y.chunks_exact_mut(w).take(self.rows.end).skip(self.rows.start) {
+            for pixels in row[self.columns.clone()].chunks_mut(8) {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                let noise = ((state & 0x3f3f_3f3f_3f3f_3f3f) + 0x6060_6060_6060_6060).to_le_bytes();
+                pixels.copy_from_slice(&noise[..pixels.len()]);
+            }
         }
     }
 }
@@ -281,7 +314,7 @@ mod tests {
     fn text_moves_and_colour_are_there() {
         let mut card = card(320, 240);
         let picture = card.render(Duration::from_millis(0), 0);
-        let lit = |rows: std::ops::Range<usize>| picture.y[rows.start * 320..rows.end * 320].iter().any(|&p| p == WHITE);
+        let lit = |rows: Range<usize>| picture.y[rows.start * 320..rows.end * 320].contains(&WHITE);
         assert!(lit(134..162), "clock");
         assert!(lit(165..240), "lines");
         assert!(picture.u.iter().any(|&u| u < 60) && picture.v.iter().any(|&v| v > 200), "bars");

@@ -1,0 +1,1 @@
+//! Raw pictures of devices → [`super::picture::I420`].

@@ -1,0 +1,111 @@
+//! Why a camera gives no pictures.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::openh264::EncodeError;
+
+/// A camera that cannot be opened, or stopped giving pictures. Its text is one line that people read.
+#[derive(Debug, thiserror::Error)]
+pub enum Lost {
+    /// ENOENT: no such node.
+    #[error("{} is not there; is the camera plugged in?", .0.display())]
+    Absent(PathBuf),
+    /// ENODEV: it went while it was open.
+    #[error("{} was unplugged", .0.display())]
+    Unplugged(PathBuf),
+    /// EACCES, EPERM.
+    #[error("{}: permission denied; add Lunette's user to the group `video` (sudo usermod -aG video USER)", .0.display())]
+    Permission(PathBuf),
+    /// EBUSY.
+    #[error("{} is used by another program; `fuser -v {}` names it", .0.display(), .0.display())]
+    Busy(PathBuf),
+    /// It is no camera.
+    #[error("{}: {what}", .path.display())]
+    NotACamera {
+        /// The node.
+        path: PathBuf,
+        /// What it is instead.
+        what: String,
+    },
+    /// None of its formats can be used.
+    #[error("{} gives {has}; Lunette needs {}", .path.display(), needs())]
+    Format {
+        /// The node.
+        path: PathBuf,
+        /// What it offers.
+        has: String,
+    },
+    /// No picture for too long.
+    #[error("{} gave no picture for {seconds} s", .path.display())]
+    Stalled {
+        /// The node.
+        path: PathBuf,
+        /// For how long.
+        seconds: u64,
+    },
+    /// Pictures that are all broken.
+    #[error("{} gave only damaged pictures for {seconds} s, the last one: {why}", .path.display())]
+    Damaged {
+        /// The node.
+        path: PathBuf,
+        /// For how long.
+        seconds: u64,
+        /// What was wrong with the last of them.
+        why: String,
+    },
+    /// Anything else that the kernel says.
+    #[error("{}: {what}: {error}", .path.display())]
+    Io {
+        /// The node.
+        path: PathBuf,
+        /// Which call failed.
+        what: &'static str,
+        /// Its error.
+        error: io::Error,
+    },
+    /// The feature `v4l2` is off.
+    #[error("{}: this Lunette was built without V4L2", .0.display())]
+    NotBuilt(PathBuf),
+    /// The software encoder failed.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// A bug of ours.
+    #[error("internal error, see the log")]
+    Internal,
+}
+
+/// The formats that can be used, for people.
+fn needs() -> &'static str {
+    if cfg!(feature = "openh264") {
+        "H.264, YUYV, NV12, YU12 or MJPEG"
+    } else {
+        "H.264 (built without the software encoder)"
+    }
+}
+
+impl Lost {
+    /// Gives an errno of the call `what` its meaning.
+    pub fn from_errno(path: &Path, what: &'static str, error: io::Error) -> Self {
+        // By number: std has no stable names for all of them, and they are the same on every Linux we build for.
+        const EPERM: i32 = 1;
+        const ENOENT: i32 = 2;
+        const ENXIO: i32 = 6;
+        const EACCES: i32 = 13;
+        const EBUSY: i32 = 16;
+        const ENODEV: i32 = 19;
+        let path = path.to_owned();
+        match error.raw_os_error() {
+            Some(ENOENT) => Self::Absent(path),
+            Some(ENODEV | ENXIO) => Self::Unplugged(path),
+            Some(EACCES | EPERM) => Self::Permission(path),
+            Some(EBUSY) => Self::Busy(path),
+            _ => Self::Io { path, what, error },
+        }
+    }
+
+    /// Whether the device is simply not there.
+    pub fn is_gone(&self) -> bool {
+        matches!(self, Self::Absent(_) | Self::Unplugged(_))
+    }
+}
