@@ -72,9 +72,7 @@ pub enum Command {
 /// Where the config is.
 #[derive(Args, Clone, Debug, Default)]
 pub struct ConfigFile {
-    /// The config file [default: /etc/lunette/lunette.toml, if it exists]
-    ///
-    /// Beside `x.toml`, the files `x.d/*.toml` are read too.
+    /// The config file; beside `x.toml`, `x.d/*.toml` too [default: /etc/lunette/lunette.toml, if it exists]
     #[arg(short, long, value_name = "FILE", env = "LUNETTE_CONFIG")]
     pub config: Option<PathBuf>,
 }
