@@ -1,7 +1,7 @@
 //! The wiring and the stopping order; reads as a recipe.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
@@ -15,6 +15,8 @@ use crate::identity::Identity;
 use crate::signal::Outbox;
 use crate::signal::mqtt::Broker;
 use crate::trust::{BootId, CameraId};
+#[cfg(feature = "local")]
+use crate::local::{self, Listed};
 use crate::{camera, cli, herald, hub, lobby, viewer};
 
 /// A camera at work. [`Daemon::stop`] ends it in the reverse order of its start.
@@ -100,7 +102,7 @@ async fn serve(loaded: Loaded, local: bool) -> Result<()> {
     let state = config.state.open()?;
     let identity = Identity::load(&state).context("cannot load this camera's identity")?;
     if local {
-        bail!("to be written");
+        return serve_local(&config, &state, identity, stop).await;
     }
     let Some(mqtt) = &config.signal.mqtt else {
         bail!(
@@ -112,6 +114,45 @@ async fn serve(loaded: Loaded, local: bool) -> Result<()> {
     info!("camera id {}", daemon.camera_id());
     stop.cancelled().await;
     daemon.stop().await
+}
+
+/// With a broker and a page of our own, on one port.
+#[cfg(feature = "local")]
+async fn serve_local(config: &Config, state: &Path, identity: Identity, stop: CancellationToken) -> Result<()> {
+    let listed = Listed { id: identity.camera.to_string(), name: config.name.clone() };
+    let local = local::open(&config.local, state, &[listed]).await?;
+    let login = local.login();
+    let broker = Broker { url: login.url, login: Some((login.user, login.password)), tls: None };
+    // A browser on this machine can be reached even when there is no network.
+    let loopback = config.local.is_loopback().then_some(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0));
+    let daemon = Daemon::start(config, identity, broker, ANY.into_iter().chain(loopback).collect())?;
+    welcome(&local);
+    let stop_local = CancellationToken::new();
+    let serving = tokio::spawn(local.run(stop_local.clone()));
+    stop.cancelled().await;
+    // The pages must hear the goodbye before their broker goes.
+    let stopped = daemon.stop().await;
+    stop_local.cancel();
+    serving.await.context("the page server failed").and(stopped)
+}
+
+/// For the person at the terminal, and for scripts: the links are on standard output, the best first.
+#[cfg(feature = "local")]
+fn welcome(local: &local::Local) {
+    let links = local.links();
+    println!("\n  Watch here:  {}", links.join("\n               "));
+    if let Some(fingerprint) = local.fingerprint() {
+        println!("  The browser will warn once: the certificate is this camera's own, SHA-256\n  {fingerprint}");
+    }
+    if local.wants_password() {
+        println!("  User: viewer; the password is the one in [local] password_file.");
+    }
+    println!("  Ctrl-C ends it.\n");
+}
+
+#[cfg(not(feature = "local"))]
+async fn serve_local(_: &Config, _: &Path, _: Identity, _: CancellationToken) -> Result<()> {
+    bail!("this lunette was built without the feature `local`; name a broker in [signal.mqtt] url")
 }
 
 /// Every interface but loopback, of both families.

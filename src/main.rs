@@ -21,6 +21,8 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &cli::Cli) -> anyhow::Result<()> {
+    // For the libraries that ask for the process's own; an error says that there is one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     match &cli.command {
         Command::Run(run) => {
             lunette::log::init(&cli.log_filter())?;
