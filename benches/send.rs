@@ -81,7 +81,8 @@ async fn joins(n: usize) {
         }
     }
     println!("\njoin, ms after the offer (camera asleep before each), {n} joins:");
-    for (i, name) in ["offer → answer", "answer → connected", "connected → first picture"].into_iter().enumerate() {
+    for (i, name) in ["offer → answer", "answer → connected", "connected → first picture"].into_iter().enumerate()
+    {
         println!("  {name:<28} {}", percentiles(steps.iter().map(|s| s[i]).collect()));
     }
     println!("  {:<28} {}", "in all", percentiles(steps.iter().map(|s| s.iter().sum()).collect()));
@@ -114,7 +115,11 @@ async fn latency(n: usize, time: Duration) {
             ages.push((at - captured).as_secs_f64() * 1e3);
         }
     }
-    println!("\ncapture → whole at the viewer, ms, {n} viewers, {} pictures: {}", ages.len(), percentiles(ages.clone()));
+    println!(
+        "\ncapture → whole at the viewer, ms, {n} viewers, {} pictures: {}",
+        ages.len(),
+        percentiles(ages.clone())
+    );
     stage.close().await;
 }
 

@@ -12,11 +12,11 @@ use tracing::{info, warn};
 
 use crate::config::{Config, Loaded};
 use crate::identity::Identity;
+#[cfg(feature = "local")]
+use crate::local::{self, Listed};
 use crate::signal::Outbox;
 use crate::signal::mqtt::Broker;
 use crate::trust::{BootId, CameraId};
-#[cfg(feature = "local")]
-use crate::local::{self, Listed};
 use crate::{camera, cli, herald, hub, lobby, viewer};
 
 /// A camera at work. [`Daemon::stop`] ends it in the reverse order of its start.
@@ -162,7 +162,9 @@ const ANY: [SocketAddr; 2] =
 fn origin(files: &[PathBuf]) -> String {
     match files {
         [] => "no config file; all is default".into(),
-        files => format!("config from {}", files.iter().map(|f| f.display().to_string()).collect::<Vec<_>>().join(", ")),
+        files => {
+            format!("config from {}", files.iter().map(|f| f.display().to_string()).collect::<Vec<_>>().join(", "))
+        }
     }
 }
 

@@ -23,9 +23,9 @@ pub mod herald;
 pub mod hub;
 pub mod identity;
 pub mod lobby;
-pub mod log;
 #[cfg(feature = "local")]
 pub mod local;
+pub mod log;
 pub mod media;
 pub mod signal;
 pub mod trust;

@@ -18,8 +18,9 @@ const QUIET: [&str; 5] = ["webrtc=error", "rtc=error", "rtc_ice=error", "rmqtt=e
 pub fn init(filter: &str) -> Result<()> {
     // The user's own directives come last, and win.
     let directives = QUIET.join(",") + "," + filter;
-    let filter = EnvFilter::try_new(directives)
-        .with_context(|| format!("“{filter}” is no log filter; write for example --log debug or --log lunette=debug"))?;
+    let filter = EnvFilter::try_new(directives).with_context(|| {
+        format!("“{filter}” is no log filter; write for example --log debug or --log lunette=debug")
+    })?;
     let terminal = std::io::stderr().is_terminal();
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(terminal).with_target(false);
     let registry = tracing_subscriber::registry().with(filter);

@@ -62,9 +62,7 @@ fn rebuild(message: &Value) -> Option<Response> {
             ice: field::<Vec<IceServer>>(message, "ice"),
             limits: field::<Limits>(message, "limits"),
         },
-        "answer" => {
-            Response::Answer { session: session(), sdp: field(message, "sdp"), note: field(message, "note") }
-        }
+        "answer" => Response::Answer { session: session(), sdp: field(message, "sdp"), note: field(message, "note") },
         "candidate" => {
             Response::Candidate { session: session(), candidate: field::<Option<Candidate>>(message, "candidate") }
         }

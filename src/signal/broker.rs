@@ -27,7 +27,9 @@ pub enum BrokerError {
         why: String,
     },
     /// No certificate to trust.
-    #[error("this system has no CA certificates; install the package ca-certificates, or name a file in [signal.mqtt] ca_file")]
+    #[error(
+        "this system has no CA certificates; install the package ca-certificates, or name a file in [signal.mqtt] ca_file"
+    )]
     NoRoots,
     /// The TLS library does not take what it was given.
     #[error("[signal.mqtt] TLS: {0}")]
@@ -73,8 +75,9 @@ fn tls(mqtt: &config::Mqtt) -> Result<ClientConfig, BrokerError> {
         }
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder =
-        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?.with_root_certificates(roots);
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots);
     match (&mqtt.client_cert_file, &mqtt.client_key_file) {
         (Some(cert), Some(key)) => {
             let path = config::resolve(key);

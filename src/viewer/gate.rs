@@ -4,6 +4,8 @@
 #[derive(Debug, Default)]
 pub struct Gate {
     open: bool,
+    /// Whether any picture has passed; what came before the first is not missed by anybody.
+    begun: bool,
     dropped: u64,
 }
 
@@ -11,7 +13,8 @@ impl Gate {
     /// Whether this picture may be sent. A key frame opens the gate.
     pub fn admit(&mut self, key: bool) -> bool {
         self.open |= key;
-        if !self.open {
+        self.begun |= key;
+        if self.begun && !self.open {
             self.dropped += 1;
         }
         self.open
@@ -20,7 +23,9 @@ impl Gate {
     /// So many pictures were missed: nothing more till the next key frame, which is to be asked for.
     pub fn missed(&mut self, pictures: u64) {
         self.open = false;
-        self.dropped += pictures;
+        if self.begun {
+            self.dropped += pictures;
+        }
     }
 
     /// Whether it waits for a key frame.
@@ -28,7 +33,7 @@ impl Gate {
         !self.open
     }
 
-    /// Pictures that were not sent.
+    /// Pictures that were not sent since the first that was.
     pub fn dropped(&self) -> u64 {
         self.dropped
     }
@@ -46,6 +51,6 @@ mod tests {
         gate.missed(3);
         assert!(gate.waits());
         assert_eq!([false, false, true, false].map(|key| gate.admit(key)), [false, false, true, true]);
-        assert_eq!(gate.dropped(), 1 + 3 + 2);
+        assert_eq!(gate.dropped(), 3 + 2);
     }
 }

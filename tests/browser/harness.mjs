@@ -13,7 +13,7 @@ import { chromium } from 'playwright-core';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const root = path.resolve(here, '../..');
-export const binary = process.env.LUNETTE_BIN ?? path.join(root, 'target/debug/lunette');
+export const binary = process.env.TEST_BINARY ?? path.join(root, 'target/debug/lunette');
 
 /** What a test opened, closed in the reverse order at its end. */
 export class Stage {
@@ -79,8 +79,9 @@ export class Stage {
     return `http://127.0.0.1:${server.address().port}/`;
   }
 
+  /** A browser with an empty profile. Pages of one browser hide each other, and a hidden one shows no pictures. */
   async browser(options = {}) {
-    const context = await chromium.launchPersistentContext(this.folder('chromium'), {
+    const context = await chromium.launchPersistentContext(this.folder(`chromium-${this.#closers.length}`), {
       executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
       headless: true,
       viewport: { width: 1280, height: 800 },

@@ -34,7 +34,7 @@ test('the broker dies while watching: the picture goes on, and a new viewer can 
   assert.equal((await pictures(page, 60)).filter(f => f.corrupt).length, 0);
   broker = await stage.mosquitto([broker.tcp, broker.ws]);
   await daemon.says(/connected to the broker .*again/, { from, timeout: 60_000 });
-  const second = await watch(browser, link, daemon.camera);
+  const second = await watch(await stage.browser(), link, daemon.camera);
   await Promise.all([pictures(page, 30), pictures(second, 30)]);
   assert.equal(await page.evaluate(() => window.lunette.session), session, 'the first session never ended');
   await page.close();

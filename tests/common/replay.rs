@@ -1,8 +1,8 @@
 //! A camera that gives made-up pictures: right in form (SPS, PPS, slices), of a chosen size, at a chosen rate.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
