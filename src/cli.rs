@@ -256,7 +256,7 @@ mod tests {
         let Command::Run(run) = cli.command else { panic!("not run") };
         let sources = Sources { file: None, variables: Vec::new(), ..run.sources() };
         let config = Config::load(&sources).unwrap().config;
-        assert_eq!(config.local.listen, ([127, 0, 0, 1], 8081).into());
+        assert_eq!(config.local.listen, SocketAddr::from(([127, 0, 0, 1], 8081)));
         assert_eq!(config.camera, Camera::V4l2(config::V4l2 { device: "/dev/video3".into() }));
         assert_eq!(config.name, "Front door");
         assert_eq!(config.state.dir, Some("/s".into()));

@@ -254,10 +254,12 @@ fn beyond_this_machine_there_is_a_password() {
     for mapped in ["[::ffff:127.0.0.1]:1", "127.9.9.9:1", "[::1]:1"] {
         Fixture::new("").with("LUNETTE_LOCAL__LISTEN", mapped).config();
     }
-    let password = fixture.write("password", "geheim\n", 0o600);
+    let password = fixture.write("password", "geheim-geheim\n", 0o600);
     let good = fixture.with("LUNETTE_LOCAL__PASSWORD_FILE", password.to_str().unwrap());
     assert!(good.config().local.is_https());
     assert_eq!(good.load().unwrap().warnings, [""; 0]);
+    good.write("password", "geheim\n", 0o600);
+    assert!(good.load().unwrap().warnings[0].contains("short"));
 }
 
 #[test]

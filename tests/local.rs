@@ -449,6 +449,33 @@ async fn too_large_a_packet_ends_its_connection_and_no_other() {
 }
 
 #[tokio::test]
+async fn junk_ends_its_connection_and_no_other() {
+    let server = Server::start().await;
+    let mut camera = Client::connect(server.camera()).await.unwrap();
+    assert!(camera.subscribe(&topic("req")).await);
+    let mut random = 1u32;
+    for n in 0..200 {
+        let mut next = || {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            random.to_be_bytes()[0]
+        };
+        let mut bytes: Vec<u8> = (0..n).map(|_| next()).collect();
+        if n % 2 == 0 {
+            // As far as the protocol's name it looks right.
+            bytes.splice(..0, *b"\x10\x40\0\x04MQTT\x05");
+        }
+        let mut stream = TcpStream::connect(("127.0.0.1", server.login.url.port)).await.unwrap();
+        let _ = stream.write_all(&bytes).await;
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let _ = stream.write_all(&bytes).await;
+    }
+    let mut page = Client::connect(server.page()).await.unwrap();
+    page.publish(&topic("req"), false, "good").await;
+    assert_eq!(camera.message(SOON).await, message(topic("req"), "good", false));
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_taken_port_is_said_with_the_way_out() {
     let server = Server::start().await;
     let config = config::Local { listen: server.address, ..config::Local::default() };

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::secret::{self, SecretError};
+use super::secret::{self, Secret};
 use super::{Config, Local, Mqtt};
 
 /// A mistake, and where it was written.
@@ -34,6 +34,9 @@ struct Check<'a> {
 const MQTT: [&str; 2] = ["signal", "mqtt"];
 const LOCAL: [&str; 1] = ["local"];
 
+/// A shorter password can be guessed, five times a minute.
+const SHORT: usize = 8;
+
 impl Check<'_> {
     fn mqtt(&mut self, mqtt: &Mqtt) -> Result<(), Problem> {
         let Mqtt { url, user, password_file, ca_file, client_cert_file, client_key_file } = mqtt;
@@ -53,7 +56,7 @@ impl Check<'_> {
         {
             self.file(&MQTT, key, file.as_deref())?;
         }
-        self.secret(&MQTT, "password_file", password_file.as_deref())?;
+        self.secret(&MQTT, password_file.as_deref())?;
         if password_file.is_some() && !url.scheme.is_tls() && !is_this_machine(&url.host) {
             let scheme = url.scheme.as_str();
             self.warnings.push(format!(
@@ -77,7 +80,12 @@ impl Check<'_> {
         for (key, file) in [("cert_file", cert_file), ("key_file", key_file)] {
             self.file(&LOCAL, key, file.as_deref())?;
         }
-        self.secret(&LOCAL, "password_file", password_file.as_deref())
+        let password = self.secret(&LOCAL, password_file.as_deref())?;
+        if !local.is_loopback() && password.is_some_and(|p| p.expose().chars().count() < SHORT) {
+            self.warnings
+                .push(format!("[local] others can reach {listen}, and the password is short: take {SHORT} characters"));
+        }
+        Ok(())
     }
 
     /// Two keys that make sense only together.
@@ -101,21 +109,20 @@ impl Check<'_> {
         readable.map_err(|e| self.problem(table, key, &format!("cannot read {}: {e}", path.display())))
     }
 
-    /// A file with a password, which must be readable, and should be readable to few.
-    fn secret(&mut self, table: &[&str], key: &str, path: Option<&Path>) -> Result<(), Problem> {
-        let Some(path) = path else { return Ok(()) };
+    /// A file with a password, which must be readable, and should be readable to few. `None`: not seen from here.
+    fn secret(&mut self, table: &[&str], path: Option<&Path>) -> Result<Option<Secret>, Problem> {
+        let (Some(path), key) = (path, "password_file") else { return Ok(None) };
         if secret::is_unseen_credential(path) {
             self.unseen(table, key, path);
-            return Ok(());
+            return Ok(None);
         }
-        secret::read_secret_file(path).map_err(|e: SecretError| self.problem(table, key, &e.to_string()))?;
+        let secret = secret::read_secret_file(path).map_err(|e| self.problem(table, key, &e.to_string()))?;
         let path = secret::resolve(path);
         if std::fs::metadata(&path).is_ok_and(|m| m.permissions().mode() & 0o004 != 0) {
-            let path = path.display();
-            self.warnings
-                .push(format!("[{}] everybody on this machine can read {path}: chmod o= {path}", table.join(".")));
+            let (table, path) = (table.join("."), path.display());
+            self.warnings.push(format!("[{table}] everybody on this machine can read {path}: chmod o= {path}"));
         }
-        Ok(())
+        Ok(Some(secret))
     }
 
     fn unseen(&mut self, table: &[&str], key: &str, path: &Path) {

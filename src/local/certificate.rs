@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -185,7 +185,7 @@ fn names(listen: SocketAddr) -> BTreeSet<String> {
     names
 }
 
-/// The addresses at which it can be reached from elsewhere, IPv4 first.
+/// The addresses at which it can be reached from elsewhere: that of the way out first, then IPv4, then IPv6.
 pub(super) fn addresses(listen: SocketAddr) -> Vec<IpAddr> {
     let ip = listen.ip().to_canonical();
     if !ip.is_unspecified() {
@@ -197,9 +197,18 @@ pub(super) fn addresses(listen: SocketAddr) -> Vec<IpAddr> {
     };
     let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
     let mut all: Vec<IpAddr> = interfaces.iter().map(if_addrs::Interface::ip).filter(elsewhere).collect();
-    all.sort();
+    let first = way_out();
+    all.sort_by_key(|ip| (Some(*ip) != first, *ip));
     all.dedup();
     all
+}
+
+/// Which of this machine's addresses speaks to the world: container bridges and the like do not. Nothing is sent.
+fn way_out() -> Option<IpAddr> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    // An address that documentation uses (RFC 5737) is reached like any other.
+    socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
+    socket.local_addr().ok().map(|a| a.ip())
 }
 
 /// This machine's name, where it can be part of a URL.

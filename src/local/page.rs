@@ -27,7 +27,7 @@ const SECURITY: [(HeaderName, &str); 7] = [
     (header::REFERRER_POLICY, "no-referrer"),
     (
         HeaderName::from_static("permissions-policy"),
-        "camera=(), microphone=(), geolocation=(), display-capture=(), usb=(), serial=(), bluetooth=(), payment=()",
+        "camera=(), microphone=(), geolocation=(), display-capture=(), usb=(), serial=(), payment=()",
     ),
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
