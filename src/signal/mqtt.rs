@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{Filter, LastWill, Packet, Publish, PublishProperties};
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions};
-use rumqttc::{NetworkOptions, TlsConfiguration, Transport};
+use rumqttc::{NetworkOptions, Outgoing, TlsConfiguration, Transport};
 use tokio::sync::{Notify, mpsc};
 use tracing::{debug, info, warn};
 
@@ -148,6 +148,8 @@ impl Inner {
                         warn!("signal: the broker does not let this user subscribe below lunette/1/{}", self.camera);
                     }
                 }
+                // Some brokers keep the connection open after our goodbye.
+                Ok(Event::Outgoing(Outgoing::Disconnect)) => return ConnectionError::RequestsDone,
                 Ok(_) => {}
                 Err(e) => return e,
             }

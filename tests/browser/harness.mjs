@@ -45,10 +45,10 @@ export class Stage {
   }
 
   /** mosquitto with a TCP and a WebSocket listener. */
-  async mosquitto(ports) {
+  async mosquitto(ports, address = '127.0.0.1') {
     const [tcp, ws] = ports ?? [await freePort(), await freePort()];
     const config = path.join(this.folder('mosquitto'), 'mosquitto.conf');
-    fs.writeFileSync(config, `listener ${tcp} 127.0.0.1\nlistener ${ws} 127.0.0.1\nprotocol websockets\nallow_anonymous true\nuser root\n`);
+    fs.writeFileSync(config, `listener ${tcp} ${address}\nlistener ${ws} ${address}\nprotocol websockets\nallow_anonymous true\nuser root\n`);
     const broker = start('mosquitto', ['-c', config], { env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` } });
     this.onClose(() => broker.stop());
     await broker.says(/mosquitto version \S+ running/);

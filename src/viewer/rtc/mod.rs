@@ -1,35 +1,37 @@
 //! One peer connection. The only folder that imports `webrtc` and `rtc`.
 
+mod certificate;
+mod handler;
+mod pulse;
 mod tap;
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use async_trait::async_trait;
 use rtc::interceptor::{NackResponderBuilder, SenderReportBuilder, Slot};
 use rtc::media_stream::MediaStreamTrack;
-use rtc::peer_connection::certificate::CertificateParams;
 use rtc::rtp_transceiver::rtp_sender::{
     RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters,
     RTCRtpHeaderExtensionCapability, RTCRtpRtxParameters, RtpCodecKind,
 };
 use tokio::sync::{Notify, mpsc};
-use webrtc::data_channel::{DataChannel, DataChannelEvent};
+use webrtc::data_channel::DataChannel;
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::peer_connection::{
-    MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCCertificate,
-    RTCConfigurationBuilder, RTCIceCandidateInit, RTCIceGatheringState, RTCPeerConnectionIceEvent,
-    RTCPeerConnectionState, RTCSessionDescription, Registry, SettingEngineBuilder, SrtpProtectionProfile,
-    configure_twcc_sender_only, crypto,
+    MediaEngine, PeerConnection, PeerConnectionBuilder, RTCConfigurationBuilder, RTCIceCandidateInit,
+    RTCSessionDescription, Registry, SettingEngineBuilder, SrtpProtectionProfile, configure_twcc_sender_only,
 };
 
 use super::control;
 use super::offer::{Choice, PLAYOUT_DELAY};
 use crate::hub::Picture;
 use crate::signal::message::Candidate;
+use handler::Handler;
+
+pub use certificate::Certificate;
+pub use pulse::Pulse;
 
 /// ICE takes a pair for disconnected after this without an answer to its checks, and for failed after [`ICE_FAILED`]
 /// more; both are well under the 10 s in which a viewer that went silent must be gone.
@@ -42,10 +44,6 @@ const NACK_PACKETS: u16 = 512;
 const GATHERING: Duration = Duration::from_millis(50);
 /// Events that wait for the viewer's loop; more are dropped, which only junk can cause.
 const EVENTS: usize = 128;
-
-/// What a camera's DTLS handshake proves: its long-lived P-256 key and certificate.
-#[derive(Clone)]
-pub struct Certificate(RTCCertificate);
 
 /// Why a peer connection could not be made or used.
 #[derive(Debug, thiserror::Error)]
@@ -72,48 +70,6 @@ pub enum PeerEvent {
     Control(Vec<u8>),
 }
 
-/// Signs of life of a viewer, and its wish for a key frame.
-#[derive(Debug)]
-pub struct Pulse {
-    start: Instant,
-    heard_ms: AtomicU64,
-    key_wanted: AtomicBool,
-    wake: Notify,
-}
-
-impl Pulse {
-    fn new() -> Arc<Self> {
-        Arc::new(Self {
-            start: Instant::now(),
-            heard_ms: AtomicU64::new(0),
-            key_wanted: AtomicBool::new(false),
-            wake: Notify::new(),
-        })
-    }
-
-    /// Notes a sign of life.
-    pub fn heard(&self) {
-        self.heard_ms.store(self.start.elapsed().as_millis() as u64, Ordering::Relaxed);
-    }
-
-    /// How long ago the last sign of life was.
-    pub fn silence(&self) -> Duration {
-        self.start.elapsed().saturating_sub(Duration::from_millis(self.heard_ms.load(Ordering::Relaxed)))
-    }
-
-    fn want_key_frame(&self) {
-        self.key_wanted.store(true, Ordering::Relaxed);
-        self.wake.notify_one();
-    }
-
-    /// Waits until the viewer asks for a key frame (PLI or FIR: RFC 4585, 6.3.1; RFC 5104, 4.3.1).
-    pub async fn key_wanted(&self) {
-        while !self.key_wanted.swap(false, Ordering::Relaxed) {
-            self.wake.notified().await;
-        }
-    }
-}
-
 /// How to make a peer connection.
 #[derive(Debug)]
 pub struct Settings<'a> {
@@ -137,43 +93,6 @@ pub struct Peer {
     timestamp_offset: u32,
     /// The viewer's signs of life.
     pub pulse: Arc<Pulse>,
-}
-
-impl Certificate {
-    /// Makes a key and its self-signed certificate.
-    ///
-    /// # Errors
-    /// When the system has no random bits to give.
-    pub fn generate() -> Result<Self, RtcError> {
-        let provider = crypto::default_provider().map_err(doing("choosing a crypto provider"))?;
-        let scheme = crypto::SignatureScheme::EcdsaP256Sha256;
-        RTCCertificate::generate(provider.crypto(), scheme, CertificateParams::default())
-            .map(Self)
-            .map_err(doing("making the DTLS certificate"))
-    }
-
-    /// Reads what [`Certificate::to_pem`] wrote.
-    ///
-    /// # Errors
-    /// When the text is not that.
-    pub fn from_pem(pem: &str) -> Result<Self, RtcError> {
-        let provider = crypto::default_provider().map_err(doing("choosing a crypto provider"))?;
-        RTCCertificate::from_pem(pem, provider.crypto()).map(Self).map_err(doing("reading the DTLS certificate"))
-    }
-
-    /// Key and certificate as text, to be kept secret.
-    ///
-    /// # Errors
-    /// When the key cannot be exported.
-    pub fn to_pem(&self) -> Result<String, RtcError> {
-        self.0.serialize_pem().map_err(doing("writing the DTLS certificate"))
-    }
-}
-
-impl std::fmt::Debug for Certificate {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Certificate(***)")
-    }
 }
 
 impl Peer {
@@ -356,72 +275,4 @@ fn track(choice: &Choice, ssrc: u32) -> MediaStreamTrack {
         ..Default::default()
     };
     MediaStreamTrack::new("lunette".into(), "video".into(), "video".into(), RtpCodecKind::Video, vec![coding])
-}
-
-/// Hears the connection. Its callbacks run on the connection's own task, so they never wait.
-struct Handler {
-    events: mpsc::Sender<PeerEvent>,
-    gathered: Arc<Notify>,
-    control: Arc<OnceLock<Arc<dyn DataChannel>>>,
-    pulse: Arc<Pulse>,
-}
-
-impl Handler {
-    fn tell(&self, event: PeerEvent) {
-        let _ = self.events.try_send(event);
-    }
-}
-
-#[async_trait]
-impl PeerConnectionEventHandler for Handler {
-    async fn on_ice_candidate(&self, event: RTCPeerConnectionIceEvent) {
-        if let Ok(init) = event.candidate.to_json() {
-            self.tell(PeerEvent::Candidate(Some(Candidate {
-                candidate: init.candidate,
-                sdp_mid: init.sdp_mid,
-                sdp_mline_index: init.sdp_mline_index,
-            })));
-        }
-    }
-
-    async fn on_ice_gathering_state_change(&self, state: RTCIceGatheringState) {
-        if state == RTCIceGatheringState::Complete {
-            self.gathered.notify_one();
-            self.tell(PeerEvent::Candidate(None));
-        }
-    }
-
-    async fn on_connection_state_change(&self, state: RTCPeerConnectionState) {
-        match state {
-            RTCPeerConnectionState::Connected => self.tell(PeerEvent::Connected),
-            RTCPeerConnectionState::Disconnected => self.tell(PeerEvent::Disconnected),
-            RTCPeerConnectionState::Failed | RTCPeerConnectionState::Closed => self.tell(PeerEvent::Failed),
-            _ => {}
-        }
-    }
-
-    async fn on_data_channel(&self, channel: Arc<dyn DataChannel>) {
-        let (events, slot, pulse) = (self.events.clone(), self.control.clone(), self.pulse.clone());
-        tokio::spawn(async move {
-            // Any other channel, and a second one of this name, is read and ignored.
-            let ours =
-                channel.label().await.is_ok_and(|label| label == control::LABEL) && slot.set(channel.clone()).is_ok();
-            if ours {
-                let _ = events.try_send(PeerEvent::ControlOpen);
-            }
-            while let Some(event) = channel.poll().await {
-                match event {
-                    DataChannelEvent::OnMessage(message) if ours => {
-                        pulse.heard();
-                        // Waiting here holds back this channel alone.
-                        if events.send(PeerEvent::Control(message.data.to_vec())).await.is_err() {
-                            break;
-                        }
-                    }
-                    DataChannelEvent::OnClose => break,
-                    _ => {}
-                }
-            }
-        });
-    }
 }
