@@ -1,1 +1,283 @@
-//! To be written.
+//! Arguments.
+//!
+//! Exit codes: 0 all is well, 1 something failed, 2 the arguments or the config are wrong.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{self, Camera, Config, ConfigError, Flag, Loaded, Sources};
+
+/// Exit code when something failed.
+pub const EXIT_FAILURE: u8 = 1;
+/// Exit code when the arguments or the config are wrong.
+pub const EXIT_USAGE: u8 = 2;
+
+const EXAMPLES: &str = "\
+Examples:
+  lunette run --local                     page and broker included: open the link that it prints
+  lunette run --local --camera testcard   the same with a moving test picture
+  lunette run                             with the broker in /etc/lunette/lunette.toml
+  lunette check                           is the config good, and what would be used?
+  lunette probe                           which cameras and encoders are there?
+
+Exit codes: 0 all is well, 1 something failed, 2 the arguments or the config are wrong.";
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  lunette run --local
+  lunette run --local --camera /dev/video0 --name 'Front door'
+  lunette run --local --listen 127.0.0.1:8081
+  LUNETTE_LOCAL__PASSWORD_FILE=$HOME/viewer-password lunette run --local --listen 0.0.0.0:8443
+  lunette run --config /etc/lunette/lunette.toml
+
+Every key of the config can also be a variable: LUNETTE_VIDEO__SIZE=640x480 is `size` in [video].";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  lunette check
+  lunette check --config ./lunette.toml
+  lunette check --print-default > /etc/lunette/lunette.toml";
+
+/// A camera's picture in a browser: H.264 over WebRTC, signaled by MQTT.
+#[derive(Debug, Parser)]
+#[command(name = "lunette", version, after_help = EXAMPLES, max_term_width = 100, disable_help_subcommand = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Log more; twice: still more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// What to log: a level, or for example `lunette=debug,warn`
+    #[arg(long, global = true, value_name = "FILTER", env = "LUNETTE_LOG")]
+    pub log: Option<String>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the daemon
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(Run),
+    /// Read the config, and say what would be used or what is wrong
+    #[command(after_help = CHECK_EXAMPLES)]
+    Check(Check),
+    /// List cameras and encoders, and what they can do
+    Probe(Probe),
+}
+
+/// Where the config is.
+#[derive(Args, Clone, Debug, Default)]
+pub struct ConfigFile {
+    /// The config file; beside `x.toml`, `x.d/*.toml` too [default: /etc/lunette/lunette.toml, if it exists]
+    #[arg(short, long, value_name = "FILE", env = "LUNETTE_CONFIG")]
+    pub config: Option<PathBuf>,
+}
+
+/// `lunette run`
+#[derive(Args, Clone, Debug, Default)]
+pub struct Run {
+    /// Where the config is.
+    #[command(flatten)]
+    pub file: ConfigFile,
+    /// Serve the page and a broker of its own, on one port
+    #[arg(long)]
+    pub local: bool,
+    /// With --local: address and port [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR", requires = "local")]
+    pub listen: Option<SocketAddr>,
+    /// The folder for identity and certificates
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
+    /// Where pictures come from: `auto`, `testcard`, or a device like /dev/video0
+    #[arg(long, value_name = "CAMERA")]
+    pub camera: Option<String>,
+    /// The camera's name, for people
+    #[arg(long)]
+    pub name: Option<String>,
+}
+
+/// `lunette check`
+#[derive(Args, Clone, Debug, Default)]
+pub struct Check {
+    /// Where the config is.
+    #[command(flatten)]
+    pub file: ConfigFile,
+    /// Print the default config, commented, and do nothing else
+    #[arg(long)]
+    pub print_default: bool,
+}
+
+/// `lunette probe`
+#[derive(Args, Clone, Debug, Default)]
+pub struct Probe {
+    /// For programs: JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Reads this process' arguments. Ends the process when they are wrong (2), or ask for help or the version (0).
+pub fn parse() -> Cli {
+    Cli::parse()
+}
+
+impl Cli {
+    /// What to log, for `tracing_subscriber::EnvFilter`.
+    pub fn log_filter(&self) -> String {
+        match (&self.log, self.verbose) {
+            (Some(filter), _) => filter.clone(),
+            (None, 0) => "lunette=info,warn".to_owned(),
+            (None, 1) => "lunette=debug,warn".to_owned(),
+            (None, _) => "lunette=trace,info".to_owned(),
+        }
+    }
+}
+
+impl Run {
+    /// The config with this command's flags over it.
+    ///
+    /// # Errors
+    /// When the config is wrong.
+    pub fn load(&self) -> Result<Loaded, ConfigError> {
+        Config::load(&self.sources())
+    }
+
+    fn sources(&self) -> Sources {
+        let mut flags = Vec::new();
+        let mut flag = |name, path, value: Option<String>| flags.extend(value.map(|value| Flag { name, path, value }));
+        let camera = match self.camera.as_deref() {
+            Some(device) if device.contains('/') => &["camera", "v4l2", "device"][..],
+            _ => &["camera"][..],
+        };
+        flag("--camera", camera, self.camera.clone());
+        flag("--listen", &["local", "listen"], self.listen.map(|a| a.to_string()));
+        flag("--state", &["state", "dir"], self.state.as_ref().map(|p| p.display().to_string()));
+        flag("--name", &["name"], self.name.clone());
+        Sources { flags, ..self.file.sources() }
+    }
+}
+
+impl ConfigFile {
+    fn sources(&self) -> Sources {
+        Sources { file: self.config.clone(), variables: std::env::vars_os().collect(), flags: Vec::new() }
+    }
+}
+
+impl Check {
+    /// The answer: a few lines for people.
+    ///
+    /// # Errors
+    /// When the config is wrong.
+    pub fn run(&self) -> Result<String, ConfigError> {
+        if self.print_default {
+            return Ok(config::DEFAULT_TOML.to_owned());
+        }
+        Ok(summary(&Config::load(&self.file.sources())?))
+    }
+}
+
+/// What would be used, a line for each thing.
+fn summary(loaded: &Loaded) -> String {
+    let Config { name, state, camera, video, signal, viewers, local } = &loaded.config;
+    let mut text = String::from("The config is good.\n\n");
+    let mut line = |key: &str, value: String| {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{key:<9}{value}");
+    };
+    line(
+        "files",
+        match loaded.files.as_slice() {
+            [] => format!("none ({} does not exist); all is default", config::DEFAULT_FILE),
+            files => files.iter().map(|f| f.display().to_string()).collect::<Vec<_>>().join(", "),
+        },
+    );
+    line("name", name.clone());
+    line(
+        "camera",
+        match camera {
+            Camera::Auto => "the first that is found, else a test picture".to_owned(),
+            Camera::V4l2(v4l2) => v4l2.device.display().to_string(),
+            Camera::TestCard => "a test picture".to_owned(),
+        },
+    );
+    line("video", format!("{}, {}, {}", video.size, video.fps, video.bitrate));
+    line(
+        "broker",
+        match &signal.mqtt {
+            Some(mqtt) => match &mqtt.user {
+                Some(user) => format!("{} as {user}", mqtt.url),
+                None => mqtt.url.to_string(),
+            },
+            None => "none: only `lunette run --local` works".to_owned(),
+        },
+    );
+    line("viewers", format!("at most {}", viewers.max));
+    let scheme = if local.is_https() { "https" } else { "http" };
+    line("--local", format!("{scheme}://{}", local.listen));
+    line("state", state.path().map_or_else(|e| e.to_string(), |p| p.display().to_string()));
+    for warning in &loaded.warnings {
+        let _ = write!(text, "\nwarning: {warning}\n");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(args: &[&str]) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(["lunette"].iter().chain(args))
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_become_config() {
+        let cli = parsed(&[
+            "run",
+            "--local",
+            "--listen",
+            "127.0.0.1:8081",
+            "--camera",
+            "/dev/video3",
+            "--name",
+            "Front door",
+            "--state",
+            "/s",
+        ])
+        .unwrap();
+        let Command::Run(run) = cli.command else { panic!("not run") };
+        let sources = Sources { file: None, variables: Vec::new(), ..run.sources() };
+        let config = Config::load(&sources).unwrap().config;
+        assert_eq!(config.local.listen, SocketAddr::from(([127, 0, 0, 1], 8081)));
+        assert_eq!(config.camera, Camera::V4l2(config::V4l2 { device: "/dev/video3".into() }));
+        assert_eq!(config.name, "Front door");
+        assert_eq!(config.state.dir, Some("/s".into()));
+    }
+
+    #[test]
+    fn wrong_flags_name_themselves() {
+        let cli = parsed(&["run", "--camera", "testcrad"]).unwrap();
+        let Command::Run(run) = cli.command else { panic!("not run") };
+        let error = run.load().unwrap_err().to_string();
+        assert_eq!(error, "--camera: unknown choice `testcrad`; did you mean `testcard`?");
+        for wrong in [&["run", "--listen", "127.0.0.1:1"][..], &["run", "--local", "--listen", "x"], &["fly"], &[]] {
+            assert_eq!(parsed(wrong).unwrap_err().exit_code(), i32::from(EXIT_USAGE), "{wrong:?}");
+        }
+        assert_eq!(parsed(&["--version"]).unwrap_err().exit_code(), 0);
+    }
+
+    #[test]
+    fn the_log_filter_follows_the_flags() {
+        assert_eq!(parsed(&["probe"]).unwrap().log_filter(), "lunette=info,warn");
+        assert_eq!(parsed(&["probe", "-v"]).unwrap().log_filter(), "lunette=debug,warn");
+        assert_eq!(parsed(&["--log", "x=trace", "probe"]).unwrap().log_filter(), "x=trace");
+    }
+}

@@ -1,1 +1,191 @@
-//! To be written.
+//! The wiring and the stopping order; reads as a recipe.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, bail};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::config::{Config, Loaded};
+use crate::identity::Identity;
+#[cfg(feature = "local")]
+use crate::local::{self, Listed};
+use crate::signal::Outbox;
+use crate::signal::mqtt::Broker;
+use crate::trust::{BootId, CameraId};
+use crate::{camera, cli, herald, hub, lobby, viewer};
+
+/// A camera at work. [`Daemon::stop`] ends it in the reverse order of its start.
+pub struct Daemon {
+    camera_id: CameraId,
+    outbox: Outbox,
+    camera: std::thread::JoinHandle<()>,
+    lobby: JoinHandle<()>,
+    herald: JoinHandle<()>,
+    stop_lobby: CancellationToken,
+    stop_camera: CancellationToken,
+}
+
+impl Daemon {
+    /// Starts everything: camera thread, broker connection, lobby, status.
+    ///
+    /// # Errors
+    /// When a thread cannot be started. A camera or a broker that is not there yet is no error: both are waited for.
+    pub fn start(config: &Config, identity: Identity, broker: Broker, addresses: Arc<[SocketAddr]>) -> Result<Self> {
+        let boot = BootId::random().context("no random bits for the boot id")?;
+        let (publisher, hub, demand) = hub::open(config.video.bitrate);
+
+        let stop_camera = CancellationToken::new();
+        let camera = camera::spawn(config.camera.clone(), config.video.clone(), demand, publisher, stop_camera.clone())
+            .context("cannot start the camera thread")?;
+
+        let (requests, outbox) = crate::signal::mqtt::open(broker, identity.camera, boot);
+        let stop_lobby = CancellationToken::new();
+        let herald =
+            tokio::spawn(herald::run(config.name.clone(), boot, outbox.clone(), hub.status(), stop_lobby.clone()));
+        let settings = lobby::Settings { boot, max_viewers: config.viewers.max, ice: Vec::new() };
+        let context = viewer::Context { hub, outbox: outbox.clone(), certificate: identity.certificate, addresses };
+        let lobby = tokio::spawn(lobby::run(settings, context, requests, stop_lobby.clone()));
+        Ok(Self { camera_id: identity.camera, outbox, camera, lobby, herald, stop_lobby, stop_camera })
+    }
+
+    /// The camera's id on the broker.
+    pub fn camera_id(&self) -> CameraId {
+        self.camera_id
+    }
+
+    /// Says goodbye to viewers, then to the broker, then stops the camera.
+    ///
+    /// # Errors
+    /// When a part of the daemon panicked.
+    pub async fn stop(self) -> Result<()> {
+        self.stop_lobby.cancel();
+        let lobby = self.lobby.await.context("the lobby failed");
+        let herald = self.herald.await.context("the status failed");
+        self.outbox.close().await;
+        self.stop_camera.cancel();
+        let camera = tokio::task::spawn_blocking(move || self.camera.join())
+            .await?
+            .map_err(|_| anyhow::anyhow!("the camera thread panicked"));
+        lobby.and(herald).and(camera)
+    }
+}
+
+/// `lunette run`: until SIGINT or SIGTERM; a second one ends the process at once.
+///
+/// # Errors
+/// When the config is wrong or something cannot be started.
+pub fn run(run: &cli::Run) -> Result<()> {
+    let loaded = run.load()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .thread_name("lunette")
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let served = runtime.block_on(serve(loaded, run.local));
+    // Nothing that is left may hold up the exit.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    served
+}
+
+async fn serve(loaded: Loaded, local: bool) -> Result<()> {
+    let Loaded { config, files, warnings } = loaded;
+    for warning in warnings {
+        warn!("{warning}");
+    }
+    let stop = stop_on_signals()?;
+    info!("Lunette {} ({})", env!("CARGO_PKG_VERSION"), origin(&files));
+    let state = config.state.open()?;
+    let identity = Identity::load(&state).context("cannot load this camera's identity")?;
+    if local {
+        return serve_local(&config, &state, identity, stop).await;
+    }
+    let Some(mqtt) = &config.signal.mqtt else {
+        bail!(
+            "there is no broker: name one in [signal.mqtt] url, or run `lunette run --local`, which brings its own \
+             broker and page"
+        );
+    };
+    let daemon = Daemon::start(&config, identity, Broker::open(mqtt)?, ANY.into())?;
+    info!("camera id {}", daemon.camera_id());
+    stop.cancelled().await;
+    daemon.stop().await
+}
+
+/// With a broker and a page of our own, on one port.
+#[cfg(feature = "local")]
+async fn serve_local(config: &Config, state: &Path, identity: Identity, stop: CancellationToken) -> Result<()> {
+    let listed = Listed { id: identity.camera.to_string(), name: config.name.clone() };
+    let local = local::open(&config.local, state, &[listed]).await?;
+    let login = local.login();
+    let broker = Broker { url: login.url, login: Some((login.user, login.password)), tls: None };
+    // A browser on this machine can be reached even when there is no network.
+    let loopback = config.local.is_loopback().then_some(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0));
+    let daemon = Daemon::start(config, identity, broker, ANY.into_iter().chain(loopback).collect())?;
+    welcome(&local);
+    let stop_local = CancellationToken::new();
+    let serving = tokio::spawn(local.run(stop_local.clone()));
+    stop.cancelled().await;
+    // The pages must hear the goodbye before their broker goes.
+    let stopped = daemon.stop().await;
+    stop_local.cancel();
+    serving.await.context("the page server failed").and(stopped)
+}
+
+/// For the person at the terminal, and for scripts: the links are on standard output, the best first.
+#[cfg(feature = "local")]
+fn welcome(local: &local::Local) {
+    let links = local.links();
+    println!("\n  Watch here:  {}", links.join("\n               "));
+    if let Some(fingerprint) = local.fingerprint() {
+        println!("  The browser will warn once: the certificate is this camera's own, SHA-256\n  {fingerprint}");
+    }
+    if local.wants_password() {
+        println!("  User: viewer; the password is the one in [local] password_file.");
+    }
+    println!("  Ctrl-C ends it.\n");
+}
+
+#[cfg(not(feature = "local"))]
+async fn serve_local(_: &Config, _: &Path, _: Identity, _: CancellationToken) -> Result<()> {
+    bail!("this lunette was built without the feature `local`; name a broker in [signal.mqtt] url")
+}
+
+/// Every interface but loopback, of both families.
+const ANY: [SocketAddr; 2] =
+    [SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0), SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0)];
+
+fn origin(files: &[PathBuf]) -> String {
+    match files {
+        [] => "no config file; all is default".into(),
+        files => {
+            format!("config from {}", files.iter().map(|f| f.display().to_string()).collect::<Vec<_>>().join(", "))
+        }
+    }
+}
+
+/// A token that SIGINT or SIGTERM cancels. The second signal ends the process.
+fn stop_on_signals() -> Result<CancellationToken> {
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let stop = CancellationToken::new();
+    let cancel = stop.clone();
+    tokio::spawn(async move {
+        for first in [true, false] {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if !first {
+                std::process::exit(130);
+            }
+            info!("stopping; once more to stop at once");
+            cancel.cancel();
+        }
+    });
+    Ok(stop)
+}

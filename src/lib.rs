@@ -10,6 +10,8 @@
 //! - [`trust`]: who is who; the seam where messages are opened and sealed.
 //! - [`signal`]: messages and the MQTT broker they travel through.
 //! - [`lobby`]: offers → viewers: admit, replace, refuse, reap.
+//! - [`herald`]: says to everyone how the camera is.
+//! - [`identity`]: the camera's id and key, kept.
 //! - [`local`]: `run --local`: embedded broker, viewer page, one port.
 //! - [`daemon`]: the wiring and the stopping order.
 
@@ -17,10 +19,13 @@ pub mod camera;
 pub mod cli;
 pub mod config;
 pub mod daemon;
+pub mod herald;
 pub mod hub;
+pub mod identity;
 pub mod lobby;
 #[cfg(feature = "local")]
 pub mod local;
+pub mod log;
 pub mod media;
 pub mod signal;
 pub mod trust;

@@ -1,17 +1,42 @@
 //! TOML → [`Config`], in which every field is already legal.
+//!
+//! A config is made of layers, each over the one before: the file, `lunette.d/*.toml` beside it in the order of their
+//! names, variables `LUNETTE_…`, flags. [`Config::load`] reads them; whatever is wrong is said with its place.
+
+mod broker_url;
+mod check;
+mod error;
+mod layer;
+mod load;
+mod secret;
+mod state;
+mod tree;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::media::units::{Bitrate, FrameRate, Size};
+
+pub use broker_url::{BrokerScheme, BrokerUrl, BrokerUrlError};
+pub use error::ConfigError;
+pub use load::{Flag, Loaded, RESERVED_VARIABLES, Sources};
+pub use secret::{Secret, SecretError, read_secret_file, resolve};
+pub use state::StateDirError;
+
+/// The file that is read unless another is named.
+pub const DEFAULT_FILE: &str = "/etc/lunette/lunette.toml";
+
+/// The default config as a commented file.
+pub const DEFAULT_TOML: &str = include_str!("../../systemd/lunette.toml");
 
 /// Everything the user can decide.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The camera's name, for people.
+    /// The camera's name, for people: 1 to 64 characters.
+    #[serde(deserialize_with = "name")]
     pub name: String,
     /// Where identity and certificates are kept.
     pub state: State,
@@ -32,11 +57,12 @@ pub struct Config {
 #[serde(default, deny_unknown_fields)]
 pub struct State {
     /// The folder; `None`: systemd's `$STATE_DIRECTORY`, else `/var/lib/lunette` for root, else the user's state folder.
+    /// [`State::open`] decides, and makes it.
     pub dir: Option<PathBuf>,
 }
 
 /// `[camera]`: one of `auto`, `v4l2`, `testcard`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Camera {
     /// The first V4L2 device that gives H.264, else the first that gives raw pictures, else the test card.
@@ -48,7 +74,7 @@ pub enum Camera {
 }
 
 /// `[camera.v4l2]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct V4l2 {
     /// The device node, or a stable link to it below `/dev/v4l`.
@@ -56,7 +82,7 @@ pub struct V4l2 {
 }
 
 /// `[video]`: what is asked of the camera and of the encoder. A device gives the nearest it can.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Video {
     /// Picture size.
@@ -84,7 +110,7 @@ pub struct Mqtt {
     /// User name.
     #[serde(default)]
     pub user: Option<String>,
-    /// A file whose first line is the password.
+    /// A file whose first line is the password; read it with [`read_secret_file`].
     #[serde(default)]
     pub password_file: Option<PathBuf>,
     /// PEM file with the CA certificates to trust instead of the system's.
@@ -93,42 +119,17 @@ pub struct Mqtt {
     /// PEM file with the client certificate chain.
     #[serde(default)]
     pub client_cert_file: Option<PathBuf>,
-    /// PEM file with the client key.
+    /// PEM file with the client key. Present exactly when `client_cert_file` is.
     #[serde(default)]
     pub client_key_file: Option<PathBuf>,
-}
-
-/// A broker's address: scheme, host, port, path; never with a password in it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BrokerUrl {
-    /// How it is reached.
-    pub scheme: BrokerScheme,
-    /// Host name or address.
-    pub host: String,
-    /// Port; the scheme's own when the URL has none (1883, 8883, 80, 443).
-    pub port: u16,
-    /// For WebSocket: the path, `/mqtt` when the URL has none.
-    pub path: String,
-}
-
-/// How a broker is reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BrokerScheme {
-    /// MQTT over TCP.
-    Mqtt,
-    /// MQTT over TLS.
-    Mqtts,
-    /// MQTT over WebSocket.
-    Ws,
-    /// MQTT over WebSocket over TLS.
-    Wss,
 }
 
 /// `[viewers]`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Viewers {
-    /// How many may watch at once.
+    /// How many may watch at once: 1 to 1000.
+    #[serde(deserialize_with = "max_viewers")]
     pub max: u16,
 }
 
@@ -142,8 +143,20 @@ pub struct Local {
     pub password_file: Option<PathBuf>,
     /// PEM certificate chain; absent: one of our own making, kept in the state folder.
     pub cert_file: Option<PathBuf>,
-    /// PEM key of `cert_file`.
+    /// PEM key of `cert_file`. Present exactly when that is.
     pub key_file: Option<PathBuf>,
+}
+
+impl Local {
+    /// Whether only programs on this machine can reach it.
+    pub fn is_loopback(&self) -> bool {
+        self.listen.ip().to_canonical().is_loopback()
+    }
+
+    /// Whether it speaks HTTPS: beyond loopback always, else when a certificate is given.
+    pub fn is_https(&self) -> bool {
+        !self.is_loopback() || self.cert_file.is_some()
+    }
 }
 
 impl Default for Config {
@@ -182,8 +195,18 @@ impl Default for Local {
     }
 }
 
-impl<'de> Deserialize<'de> for BrokerUrl {
-    fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
-        Err(serde::de::Error::custom("to be written"))
+fn name<'de, D: Deserializer<'de>>(d: D) -> Result<String, D::Error> {
+    let name = String::deserialize(d)?;
+    if name.trim().is_empty() || name.chars().count() > 64 || name.chars().any(char::is_control) {
+        return Err(serde::de::Error::custom("a name has 1 to 64 characters, all printable"));
     }
+    Ok(name)
+}
+
+fn max_viewers<'de, D: Deserializer<'de>>(d: D) -> Result<u16, D::Error> {
+    let max = i64::deserialize(d)?;
+    u16::try_from(max)
+        .ok()
+        .filter(|m| (1..=1000).contains(m))
+        .ok_or_else(|| serde::de::Error::custom(format!("{max} viewers: from 1 to 1000 may watch at once")))
 }

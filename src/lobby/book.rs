@@ -1,0 +1,166 @@
+//! Who watches, and what a request leads to. Pure: time is an argument.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::time::{Duration, Instant};
+
+use crate::signal::message::{Offer, RefusedReason, Request};
+use crate::trust::{SessionId, ViewerId};
+
+/// Sessions of one viewer at once: a few tabs, or a reload whose goodbye was lost.
+const PER_VIEWER: usize = 4;
+/// Offers of one viewer in [`WINDOW`].
+const OFFERS: u32 = 20;
+const WINDOW: Duration = Duration::from_secs(10);
+/// Candidate messages taken for one session; a viewer repeats them with each repeated offer.
+const CANDIDATES: u16 = 256;
+/// Viewers whose recent past is remembered.
+const REMEMBERED: usize = 1024;
+
+/// What is to be done with a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Tell what is possible.
+    Welcome,
+    /// Let the offer in, after ending an older session of this viewer.
+    Admit {
+        replaces: Option<SessionId>,
+        /// The last attempt of this viewer came to nothing: be less choosy.
+        any_srtp: bool,
+    },
+    /// The offer came again.
+    AnswerAgain(SessionId),
+    /// Hand the candidate on.
+    Candidate(SessionId),
+    /// Hand the goodbye on.
+    Bye(SessionId),
+    /// Say no.
+    Refuse { session: SessionId, reason: RefusedReason, text: String },
+    /// Nothing to do, and nobody to tell.
+    Ignore(&'static str),
+}
+
+/// The sessions, and a bounded memory of who came lately.
+pub(super) struct Book {
+    max: u16,
+    sessions: HashMap<SessionId, Session>,
+    visitors: HashMap<ViewerId, Visitor>,
+    hasher: RandomState,
+}
+
+struct Session {
+    viewer: ViewerId,
+    offer: u64,
+    since: Instant,
+    candidates: u16,
+    /// Told to go; its place is free for its successor.
+    leaving: bool,
+}
+
+struct Visitor {
+    window: Instant,
+    offers: u32,
+    failed: bool,
+}
+
+impl Book {
+    pub(super) fn new(max: u16) -> Self {
+        Self { max, sessions: HashMap::new(), visitors: HashMap::new(), hasher: RandomState::new() }
+    }
+
+    /// How many watch.
+    pub(super) fn watching(&self) -> u16 {
+        self.sessions.values().filter(|session| !session.leaving).count() as u16
+    }
+
+    pub(super) fn judge(&mut self, from: ViewerId, request: &Request, now: Instant) -> Verdict {
+        match request {
+            Request::Hello => Verdict::Welcome,
+            Request::Offer(offer) => self.judge_offer(from, offer, now),
+            Request::Candidate { session, .. } => match self.sessions.get_mut(session) {
+                Some(known) if known.viewer == from && known.candidates < CANDIDATES => {
+                    known.candidates += 1;
+                    Verdict::Candidate(*session)
+                }
+                Some(known) if known.viewer == from => Verdict::Ignore("too many candidates"),
+                _ => Verdict::Ignore("a candidate of an unknown session"),
+            },
+            Request::Bye { session } => match self.sessions.get_mut(session) {
+                Some(known) if known.viewer == from => {
+                    known.leaving = true;
+                    Verdict::Bye(*session)
+                }
+                _ => Verdict::Ignore("a goodbye of an unknown session"),
+            },
+        }
+    }
+
+    fn judge_offer(&mut self, from: ViewerId, offer: &Offer, now: Instant) -> Verdict {
+        let session = offer.session;
+        let refuse = |reason, text: String| Verdict::Refuse { session, reason, text };
+        let hash = self.hasher.hash_one(&offer.sdp);
+        match self.sessions.get(&session) {
+            Some(known) if known.viewer == from && known.offer == hash => return Verdict::AnswerAgain(session),
+            Some(_) => return refuse(RefusedReason::SessionInUse, "Another offer came with this session.".into()),
+            None => {}
+        }
+        if offer.stream.as_deref().is_some_and(|stream| stream != "main") {
+            return refuse(RefusedReason::UnknownStream, "There is no such stream; see the status.".into());
+        }
+        let Some(visitor) = self.visitor(from, now) else {
+            return refuse(RefusedReason::TooMany, "Too many viewers come at once; wait 10 s.".into());
+        };
+        visitor.offers += 1;
+        let any_srtp = visitor.failed;
+        if visitor.offers > OFFERS {
+            let text = format!("More than {OFFERS} offers in {} s; wait 10 s.", WINDOW.as_secs());
+            return refuse(RefusedReason::TooMany, text);
+        }
+        let mine = || self.sessions.iter().filter(|(_, known)| known.viewer == from && !known.leaving);
+        let replaces = if mine().count() >= PER_VIEWER {
+            mine().min_by_key(|(_, known)| known.since).map(|(session, _)| *session)
+        } else {
+            None
+        };
+        if replaces.is_none() && self.watching() >= self.max {
+            let text = format!("{} of {} viewers are watching.", self.watching(), self.max);
+            return refuse(RefusedReason::Full, text);
+        }
+        if let Some(old) = replaces.and_then(|old| self.sessions.get_mut(&old)) {
+            old.leaving = true;
+        }
+        let new = Session { viewer: from, offer: hash, since: now, candidates: 0, leaving: false };
+        self.sessions.insert(session, new);
+        Verdict::Admit { replaces, any_srtp }
+    }
+
+    /// The memory of a viewer, made or renewed; `None` when too many came lately.
+    fn visitor(&mut self, viewer: ViewerId, now: Instant) -> Option<&mut Visitor> {
+        let fresh = |visitor: &Visitor| now.saturating_duration_since(visitor.window) < WINDOW;
+        if self.visitors.len() >= REMEMBERED && !self.visitors.contains_key(&viewer) {
+            self.visitors.retain(|_, visitor| fresh(visitor));
+            if self.visitors.len() >= REMEMBERED {
+                return None;
+            }
+        }
+        let visitor = self.visitors.entry(viewer).or_insert(Visitor { window: now, offers: 0, failed: false });
+        if !fresh(visitor) {
+            visitor.window = now;
+            visitor.offers = 0;
+        }
+        Some(visitor)
+    }
+
+    /// A session is over. `connected`: it worked, or it did not fail for want of a connection.
+    pub(super) fn ended(&mut self, session: SessionId, connected: bool) {
+        if let Some(known) = self.sessions.remove(&session)
+            && let Some(visitor) = self.visitors.get_mut(&known.viewer)
+        {
+            visitor.failed = !connected;
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "book_tests.rs"]
+mod tests;

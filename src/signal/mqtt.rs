@@ -1,0 +1,286 @@
+//! The broker: MQTT 5 over TCP, TLS or WebSocket. The only file that imports `rumqttc`.
+//!
+//! One task polls the connection for the daemon's whole life. On every CONNACK it subscribes and says the status again;
+//! after a loss it waits with full jitter and tries again. Viewers do not notice any of it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::v5::mqttbytes::v5::{Filter, LastWill, Packet, Publish, PublishProperties};
+use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions};
+use rumqttc::{NetworkOptions, Outgoing, TlsConfiguration, Transport};
+use tokio::sync::{Notify, mpsc};
+use tracing::{debug, info, warn};
+
+use super::message::{Response, Status};
+use super::{Inbound, Intake, topic};
+use crate::config::{BrokerScheme, BrokerUrl};
+use crate::trust::{BootId, CameraId, MAX_MESSAGE, ViewerId};
+
+/// Outgoing messages that wait for the connection.
+const OUTGOING: usize = 256;
+/// A response that did not reach its viewer by then is of no use (docs/signaling.md: the viewer asks again).
+const EXPIRY_SECONDS: u32 = 30;
+/// The largest packet that a broker may hand us: a message, its topic, its properties.
+const MAX_PACKET: u32 = MAX_MESSAGE as u32 + 1024;
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// How to reach a broker, and as whom.
+#[derive(Debug)]
+pub struct Broker {
+    /// Where.
+    pub url: BrokerUrl,
+    /// User and password.
+    pub login: Option<(String, crate::config::Secret)>,
+    /// For `mqtts` and `wss`.
+    pub tls: Option<Arc<rustls::ClientConfig>>,
+}
+
+/// The way out to the broker.
+#[derive(Clone)]
+pub struct Outbox(Arc<Inner>);
+
+struct Inner {
+    client: AsyncClient,
+    camera: CameraId,
+    boot: BootId,
+    /// What is published on each connection.
+    status: Mutex<Vec<u8>>,
+    connected: AtomicBool,
+    closing: AtomicBool,
+    closed: Notify,
+    intake: Intake,
+}
+
+impl std::fmt::Debug for Outbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("mqtt::Outbox").field("camera", &self.0.camera).finish_non_exhaustive()
+    }
+}
+
+/// Connects, now and whenever the connection is lost. Needs a tokio runtime.
+pub fn open(broker: Broker, camera: CameraId, boot: BootId) -> (mpsc::Receiver<Inbound>, super::Outbox) {
+    let scheme = broker.url.scheme;
+    let (client, connection) = AsyncClient::new(options(broker, &camera, boot), OUTGOING);
+    let (intake, requests) = Intake::new();
+    let inner = Arc::new(Inner {
+        client,
+        camera,
+        boot,
+        status: Mutex::default(),
+        connected: AtomicBool::new(false),
+        closing: AtomicBool::new(false),
+        closed: Notify::new(),
+        intake,
+    });
+    tokio::spawn(inner.clone().run(connection, scheme));
+    (requests, super::Outbox::Mqtt(Outbox(inner)))
+}
+
+fn options(broker: Broker, camera: &CameraId, boot: BootId) -> MqttOptions {
+    let BrokerUrl { scheme, host, port, path } = &broker.url;
+    // rumqttc wants the whole URL in the host's place for WebSocket.
+    let address = match scheme {
+        BrokerScheme::Mqtt | BrokerScheme::Mqtts => host.clone(),
+        BrokerScheme::Ws => format!("ws://{host}:{port}{path}"),
+        BrokerScheme::Wss => format!("wss://{host}:{port}{path}"),
+    };
+    let mut options = MqttOptions::new(format!("lunette-{camera}"), address, *port);
+    let tls = || broker.tls.clone().map_or_else(TlsConfiguration::default, TlsConfiguration::Rustls);
+    options.set_transport(match scheme {
+        BrokerScheme::Mqtt => Transport::Tcp,
+        BrokerScheme::Mqtts => Transport::tls_with_config(tls()),
+        BrokerScheme::Ws => Transport::Ws,
+        BrokerScheme::Wss => Transport::wss_with_config(tls()),
+    });
+    if let Some((user, password)) = &broker.login {
+        options.set_credentials(user, password.expose());
+    }
+    let mut network = NetworkOptions::new();
+    network.set_tcp_nodelay(true);
+    options.set_network_options(network);
+    let will = Response::Status(Status { online: false, boot, about: None }).to_json();
+    options
+        .set_keep_alive(KEEP_ALIVE)
+        .set_clean_start(true)
+        .set_max_packet_size(Some(MAX_PACKET))
+        .set_last_will(LastWill::new(topic::status(camera), will, QoS::AtLeastOnce, true, None));
+    options
+}
+
+impl Inner {
+    async fn run(self: Arc<Self>, mut connection: EventLoop, scheme: BrokerScheme) {
+        let mut losses = Losses::default();
+        loop {
+            let lost = self.run_once(&mut connection, &mut losses, scheme).await;
+            self.connected.store(false, Ordering::Relaxed);
+            if self.closing.load(Ordering::Relaxed) {
+                break;
+            }
+            debug!("signal: {lost:?}");
+            if losses.count == 0 {
+                warn!("signal: no connection to the broker ({scheme:?}): {}; trying again", explain(&lost));
+            }
+            tokio::time::sleep(losses.next_wait()).await;
+        }
+        self.closed.notify_one();
+    }
+
+    /// One connection, from CONNECT to its loss.
+    async fn run_once(&self, connection: &mut EventLoop, losses: &mut Losses, scheme: BrokerScheme) -> ConnectionError {
+        loop {
+            match connection.poll().await {
+                Ok(Event::Incoming(Packet::ConnAck(_))) => {
+                    self.connected.store(true, Ordering::Relaxed);
+                    match losses.connected() {
+                        0 => info!("signal: connected to the broker ({scheme:?})"),
+                        n => info!("signal: connected to the broker ({scheme:?}) again, after {n} attempts"),
+                    }
+                    self.greet();
+                }
+                Ok(Event::Incoming(Packet::Publish(publish))) => self.incoming(&publish),
+                Ok(Event::Incoming(Packet::SubAck(ack))) => {
+                    use rumqttc::v5::mqttbytes::v5::SubscribeReasonCode as Code;
+                    if ack.return_codes.iter().any(|code| !matches!(code, Code::Success(_))) {
+                        warn!("signal: the broker does not let this user subscribe below lunette/1/{}", self.camera);
+                    }
+                }
+                // Some brokers keep the connection open after our goodbye.
+                Ok(Event::Outgoing(Outgoing::Disconnect)) => return ConnectionError::RequestsDone,
+                Ok(_) => {}
+                Err(e) => return e,
+            }
+        }
+    }
+
+    /// What must be said on each new connection.
+    fn greet(&self) {
+        let filters =
+            [topic::request(&self.camera), topic::status(&self.camera)].map(|path| Filter::new(path, QoS::AtLeastOnce));
+        if self.client.try_subscribe_many(filters).is_err() {
+            warn!("signal: too many messages wait for the broker; could not subscribe");
+        }
+        self.say_status();
+    }
+
+    fn say_status(&self) {
+        let status = self.status.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if !status.is_empty() {
+            self.publish(topic::status(&self.camera), status, true);
+        }
+    }
+
+    fn incoming(&self, publish: &Publish) {
+        if publish.topic == topic::status(&self.camera).as_bytes() {
+            // A last will of an earlier start can come after our status and would then stay; so could junk.
+            let ours = serde_json::from_slice::<Status>(&publish.payload);
+            if !ours.is_ok_and(|status| status.boot == self.boot) && !self.closing.load(Ordering::Relaxed) {
+                self.intake.junk("somebody else's status on our topic; said ours again");
+                self.say_status();
+            }
+        } else if let Some((to, refusal)) = self.intake.take(&publish.payload) {
+            let payload = crate::trust::seal(&to, Response::Refused(refusal).to_json());
+            self.publish(topic::response(&self.camera, &to), payload, false);
+        }
+    }
+
+    fn publish(&self, topic: String, payload: Vec<u8>, retain: bool) {
+        let expiry = (!retain).then_some(EXPIRY_SECONDS);
+        let properties = PublishProperties { message_expiry_interval: expiry, ..PublishProperties::default() };
+        if self.client.try_publish_with_properties(topic, QoS::AtLeastOnce, retain, payload, properties).is_err() {
+            self.intake.junk("too many messages wait for the broker");
+        }
+    }
+}
+
+impl Outbox {
+    pub(super) fn respond(&self, to: &ViewerId, payload: Vec<u8>) {
+        self.0.publish(topic::response(&self.0.camera, to), payload, false);
+    }
+
+    pub(super) fn event(&self, payload: Vec<u8>) {
+        if self.0.connected.load(Ordering::Relaxed) {
+            self.0.publish(topic::event(&self.0.camera), payload, false);
+        }
+    }
+
+    pub(super) fn set_status(&self, payload: Vec<u8>) {
+        *self.0.status.lock().unwrap_or_else(PoisonError::into_inner) = payload;
+        if self.0.connected.load(Ordering::Relaxed) {
+            self.0.say_status();
+        }
+    }
+
+    pub(super) async fn close(&self) {
+        self.0.closing.store(true, Ordering::Relaxed);
+        if !self.0.connected.load(Ordering::Relaxed) {
+            return;
+        }
+        // A clean disconnect suppresses the last will (MQTT 5, 3.14.4), so its text is published.
+        let offline = Response::Status(Status { online: false, boot: self.0.boot, about: None }).to_json();
+        self.0.publish(topic::status(&self.0.camera), offline, true);
+        if self.0.client.try_disconnect().is_ok() {
+            let _ = tokio::time::timeout(GOODBYE, self.0.closed.notified()).await;
+        }
+    }
+}
+
+/// Reconnection with full jitter (random between zero and a doubling ceiling). Forgets only after a connection that
+/// lasted, so that a broker which throws us out at once is not hammered.
+#[derive(Debug, Default)]
+struct Losses {
+    count: u32,
+    step: u32,
+    since: Option<Instant>,
+}
+
+impl Losses {
+    const FIRST: Duration = Duration::from_millis(500);
+    const MOST: Duration = Duration::from_secs(30);
+    const LASTED: Duration = Duration::from_secs(10);
+
+    /// A connection was made; returns how many attempts failed before it.
+    fn connected(&mut self) -> u32 {
+        self.since = Some(Instant::now());
+        std::mem::take(&mut self.count)
+    }
+
+    /// A connection was lost or not made; returns how long to wait.
+    fn next_wait(&mut self) -> Duration {
+        if self.since.take().is_some_and(|at| at.elapsed() >= Self::LASTED) {
+            self.step = 0;
+        }
+        let ceiling = Self::ceiling(self.step);
+        self.count += 1;
+        self.step = self.step.saturating_add(1);
+        let mut random = [0; 4];
+        // Without random bits: the whole wait, which is safe.
+        let part =
+            getrandom::fill(&mut random).map_or(1.0, |()| f64::from(u32::from_le_bytes(random)) / 4_294_967_295.0);
+        ceiling.mul_f64(part)
+    }
+
+    fn ceiling(step: u32) -> Duration {
+        Self::FIRST.saturating_mul(1 << step.min(10)).min(Self::MOST)
+    }
+}
+
+/// The reason in words that lead to the way out.
+fn explain(e: &ConnectionError) -> String {
+    use rumqttc::v5::mqttbytes::v5::ConnectReturnCode as Code;
+    match e {
+        ConnectionError::ConnectionRefused(Code::BadUserNamePassword | Code::NotAuthorized) => {
+            "the broker refused the login; see [signal.mqtt] user and password_file".into()
+        }
+        ConnectionError::ConnectionRefused(code) => format!("the broker refused the connection ({code:?})"),
+        ConnectionError::Io(e) if e.kind() == std::io::ErrorKind::ConnectionRefused => {
+            "nothing listens there; see [signal.mqtt] url".into()
+        }
+        ConnectionError::Timeout(_) => "no answer in time".into(),
+        ConnectionError::Tls(e) => format!("TLS: {e}; see [signal.mqtt] ca_file"),
+        other => other.to_string(),
+    }
+}

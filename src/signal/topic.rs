@@ -1,0 +1,19 @@
+//! The topics of docs/signaling.md.
+
+use crate::trust::{CameraId, ViewerId};
+
+pub(super) fn status(camera: &CameraId) -> String {
+    format!("lunette/1/{camera}/status")
+}
+
+pub(super) fn event(camera: &CameraId) -> String {
+    format!("lunette/1/{camera}/event")
+}
+
+pub(super) fn request(camera: &CameraId) -> String {
+    format!("lunette/1/{camera}/req")
+}
+
+pub(super) fn response(camera: &CameraId, viewer: &ViewerId) -> String {
+    format!("lunette/1/{camera}/res/{viewer}")
+}

@@ -1,0 +1,125 @@
+//! The messages of the `control` data channel (docs/signaling.md). Pure.
+
+use serde::{Deserialize, Serialize};
+
+use crate::media::status::CameraState;
+
+/// The data channel's label.
+pub const LABEL: &str = "control";
+/// Longest message that is read, in bytes.
+pub const MAX_MESSAGE: usize = 4096;
+
+/// From a viewer.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum FromViewer {
+    /// What time is it, and how far am I?
+    Ping {
+        /// Chosen by the viewer.
+        id: u64,
+        /// The viewer's clock, ms.
+        t: f64,
+    },
+    /// Asks for a key frame.
+    Key,
+    /// Ends the session.
+    Bye,
+}
+
+/// To a viewer.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum ToViewer {
+    /// To a ping.
+    Pong {
+        /// As in the ping.
+        id: u64,
+        /// As in the ping.
+        t: f64,
+        /// The camera's wall clock, Unix ms.
+        wall: f64,
+    },
+    /// How the camera is.
+    Camera {
+        /// For programs.
+        state: CameraState,
+        /// For people.
+        text: String,
+    },
+    /// What the viewer gets, once a second.
+    Stats(Box<Stats>),
+}
+
+/// What a viewer gets, and what ties its pictures to the camera's clock.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Stats {
+    /// RTP timestamp of a recent picture.
+    pub rtp: u32,
+    /// When that picture was captured: the camera's wall clock, Unix ms.
+    pub wall: f64,
+    /// Pictures sent in the last second.
+    pub fps: f64,
+    /// Payload sent in the last second, kbit/s.
+    pub kbps: u32,
+    /// Pictures that this viewer did not get, since the start.
+    pub dropped: u64,
+    /// How many watch.
+    pub viewers: usize,
+    /// Pixels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub width: Option<u32>,
+    /// Pixels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub height: Option<u32>,
+    /// `profile-level-id` of the stream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// What makes H.264.
+    pub encoder: String,
+    /// What gives the pictures.
+    pub source: String,
+    /// A sentence worth showing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// Reads a viewer's message; `None` for junk, which is ignored: an unknown type may come from a newer page.
+pub fn parse(text: &[u8]) -> Option<FromViewer> {
+    (text.len() <= MAX_MESSAGE).then(|| serde_json::from_slice(text).ok()).flatten()
+}
+
+impl ToViewer {
+    /// The message as text.
+    pub fn to_json(&self) -> String {
+        // Plain structs of strings and numbers; a number that JSON cannot hold becomes null.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_those_of_the_docs() {
+        assert_eq!(parse(br#"{"type":"ping","id":7,"t":1234.5}"#), Some(FromViewer::Ping { id: 7, t: 1234.5 }));
+        assert_eq!(parse(br#"{"type":"key"}"#), Some(FromViewer::Key));
+        assert_eq!(parse(br#"{"type":"bye","more":1}"#), Some(FromViewer::Bye));
+        let pong = ToViewer::Pong { id: 7, t: 1234.5, wall: 1.5 };
+        assert_eq!(pong.to_json(), r#"{"type":"pong","id":7,"t":1234.5,"wall":1.5}"#);
+        let camera = ToViewer::Camera { state: CameraState::Lost, text: "unplugged".into() };
+        assert_eq!(camera.to_json(), r#"{"type":"camera","state":"lost","text":"unplugged"}"#);
+        let stats = ToViewer::Stats(Box::new(Stats { rtp: 1, width: Some(640), ..Stats::default() })).to_json();
+        assert!(stats.starts_with(r#"{"type":"stats","rtp":1,"wall":0.0,"#), "{stats}");
+        assert!(stats.contains(r#""width":640"#) && !stats.contains("note"), "{stats}");
+    }
+
+    #[test]
+    fn junk_is_ignored() {
+        let long = format!(r#"{{"type":"key","x":"{}"}}"#, "x".repeat(MAX_MESSAGE));
+        for text in ["", "{", "7", r#"{"type":"open","path":"/etc/passwd"}"#, r#"{"type":"ping","id":-1,"t":0}"#, &long]
+        {
+            assert_eq!(parse(text.as_bytes()), None, "{text}");
+        }
+    }
+}

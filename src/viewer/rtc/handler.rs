@@ -1,0 +1,82 @@
+//! The connection's callbacks → events for the viewer's loop.
+
+use std::sync::{Arc, OnceLock};
+
+use async_trait::async_trait;
+use tokio::sync::{Notify, mpsc};
+use webrtc::data_channel::{DataChannel, DataChannelEvent};
+use webrtc::peer_connection::{
+    PeerConnectionEventHandler, RTCIceGatheringState, RTCPeerConnectionIceEvent, RTCPeerConnectionState,
+};
+
+use super::{PeerEvent, Pulse};
+use crate::signal::message::Candidate;
+use crate::viewer::control;
+
+/// Hears the connection. Its callbacks run on the connection's own task, so they never wait.
+pub(super) struct Handler {
+    pub(super) events: mpsc::Sender<PeerEvent>,
+    pub(super) gathered: Arc<Notify>,
+    pub(super) control: Arc<OnceLock<Arc<dyn DataChannel>>>,
+    pub(super) pulse: Arc<Pulse>,
+}
+
+impl Handler {
+    fn tell(&self, event: PeerEvent) {
+        let _ = self.events.try_send(event);
+    }
+}
+
+#[async_trait]
+impl PeerConnectionEventHandler for Handler {
+    async fn on_ice_candidate(&self, event: RTCPeerConnectionIceEvent) {
+        if let Ok(init) = event.candidate.to_json() {
+            self.tell(PeerEvent::Candidate(Some(Candidate {
+                candidate: init.candidate,
+                sdp_mid: init.sdp_mid,
+                sdp_mline_index: init.sdp_mline_index,
+            })));
+        }
+    }
+
+    async fn on_ice_gathering_state_change(&self, state: RTCIceGatheringState) {
+        if state == RTCIceGatheringState::Complete {
+            self.gathered.notify_one();
+            self.tell(PeerEvent::Candidate(None));
+        }
+    }
+
+    async fn on_connection_state_change(&self, state: RTCPeerConnectionState) {
+        match state {
+            RTCPeerConnectionState::Connected => self.tell(PeerEvent::Connected),
+            RTCPeerConnectionState::Disconnected => self.tell(PeerEvent::Disconnected),
+            RTCPeerConnectionState::Failed | RTCPeerConnectionState::Closed => self.tell(PeerEvent::Failed),
+            _ => {}
+        }
+    }
+
+    async fn on_data_channel(&self, channel: Arc<dyn DataChannel>) {
+        let (events, slot, pulse) = (self.events.clone(), self.control.clone(), self.pulse.clone());
+        tokio::spawn(async move {
+            // Any other channel, and a second one of this name, is read and ignored.
+            let ours =
+                channel.label().await.is_ok_and(|label| label == control::LABEL) && slot.set(channel.clone()).is_ok();
+            if ours {
+                let _ = events.try_send(PeerEvent::ControlOpen);
+            }
+            while let Some(event) = channel.poll().await {
+                match event {
+                    DataChannelEvent::OnMessage(message) if ours => {
+                        pulse.heard();
+                        // Waiting here holds back this channel alone.
+                        if events.send(PeerEvent::Control(message.data.to_vec())).await.is_err() {
+                            break;
+                        }
+                    }
+                    DataChannelEvent::OnClose => break,
+                    _ => {}
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,278 @@
+//! One peer connection. The only folder that imports `webrtc` and `rtc`.
+
+mod certificate;
+mod handler;
+mod pulse;
+mod tap;
+
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use rtc::interceptor::{NackResponderBuilder, SenderReportBuilder, Slot};
+use rtc::media_stream::MediaStreamTrack;
+use rtc::rtp_transceiver::rtp_sender::{
+    RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters,
+    RTCRtpHeaderExtensionCapability, RTCRtpRtxParameters, RtpCodecKind,
+};
+use tokio::sync::{Notify, mpsc};
+use webrtc::data_channel::DataChannel;
+use webrtc::media_stream::track_local::TrackLocal;
+use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
+use webrtc::peer_connection::{
+    MediaEngine, PeerConnection, PeerConnectionBuilder, RTCConfigurationBuilder, RTCIceCandidateInit,
+    RTCSessionDescription, Registry, SettingEngineBuilder, SrtpProtectionProfile, configure_twcc_sender_only,
+};
+
+use super::control;
+use super::offer::{Choice, PLAYOUT_DELAY};
+use crate::hub::Picture;
+use crate::signal::message::Candidate;
+use handler::Handler;
+
+pub use certificate::Certificate;
+pub use pulse::Pulse;
+
+/// ICE takes a pair for disconnected after this without an answer to its checks, and for failed after [`ICE_FAILED`]
+/// more; both are well under the 10 s in which a viewer that went silent must be gone.
+const ICE_DISCONNECTED: Duration = Duration::from_secs(3);
+const ICE_FAILED: Duration = Duration::from_secs(5);
+const ICE_KEEPALIVE: Duration = Duration::from_secs(1);
+/// Packets kept for retransmission: two seconds at 2 Mbit/s. Payloads are shared with the other viewers.
+const NACK_PACKETS: u16 = 512;
+/// Host candidates are there at once; so long is waited to have them in the answer itself.
+const GATHERING: Duration = Duration::from_millis(50);
+/// Events that wait for the viewer's loop; more are dropped, which only junk can cause.
+const EVENTS: usize = 128;
+
+/// Why a peer connection could not be made or used.
+#[derive(Debug, thiserror::Error)]
+#[error("{doing}: {why}")]
+pub struct RtcError {
+    doing: &'static str,
+    why: String,
+}
+
+/// What a peer connection says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PeerEvent {
+    /// Pictures can be sent.
+    Connected,
+    /// No sign of the peer; may come back.
+    Disconnected,
+    /// It will not come back.
+    Failed,
+    /// A way to reach us; `None`: there are no more.
+    Candidate(Option<Candidate>),
+    /// The `control` channel is open.
+    ControlOpen,
+    /// A message on the `control` channel.
+    Control(Vec<u8>),
+}
+
+/// How to make a peer connection.
+#[derive(Debug)]
+pub struct Settings<'a> {
+    /// How the stream is sent.
+    pub choice: &'a Choice,
+    /// Who we are.
+    pub certificate: &'a Certificate,
+    /// Local addresses; a wildcard stands for every interface but loopback.
+    pub addresses: &'a [SocketAddr],
+    /// Whether AES-CM is offered beside AES-GCM. GCM is the cheaper one on ARM, and taken only when offered alone.
+    pub any_srtp: bool,
+}
+
+/// A connection to one viewer.
+pub struct Peer {
+    connection: Arc<dyn PeerConnection>,
+    track: Arc<TrackLocalStaticRTP>,
+    control: Arc<OnceLock<Arc<dyn DataChannel>>>,
+    payload_type: u8,
+    ssrc: u32,
+    timestamp_offset: u32,
+    /// The viewer's signs of life.
+    pub pulse: Arc<Pulse>,
+}
+
+impl Peer {
+    /// Answers an offer. The events come until [`Peer::close`].
+    ///
+    /// # Errors
+    /// When the offer cannot be applied, or no socket can be opened.
+    pub async fn answer(
+        settings: &Settings<'_>,
+        offer: String,
+    ) -> Result<(Self, String, mpsc::Receiver<PeerEvent>), RtcError> {
+        let pulse = Pulse::new();
+        let (events, receiver) = mpsc::channel(EVENTS);
+        let handler = Arc::new(Handler {
+            events,
+            gathered: Arc::new(Notify::new()),
+            control: Arc::default(),
+            pulse: pulse.clone(),
+        });
+        let mut random = [0; 12];
+        // Without random bits the numbers are guessable, which SRTP does not rest on.
+        let _ = getrandom::fill(&mut random);
+        let word = |i: usize| u32::from_le_bytes([random[i], random[i + 1], random[i + 2], random[i + 3]]);
+        let ssrc = word(0) | 1;
+
+        let (media, registry) = media(settings.choice, tap::Tap::new(pulse.clone(), word(8) as u16 & 0x7fff))
+            .map_err(doing("setting up codecs"))?;
+        let profiles =
+            [SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm, SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80];
+        let engine = SettingEngineBuilder::new()
+            .with_multicast_dns_mode(rtc::ice::mdns::MulticastDnsMode::Disabled)
+            .with_srtp_protection_profiles(profiles[..if settings.any_srtp { 2 } else { 1 }].to_vec())
+            // As DTLS server we need one flight less than as client.
+            .with_answering_dtls_role(rtc::peer_connection::transport::RTCDtlsRole::Server)
+            .with_ice_timeouts(Some(ICE_DISCONNECTED), Some(ICE_FAILED), Some(ICE_KEEPALIVE))
+            .build();
+        let configuration =
+            RTCConfigurationBuilder::new().with_certificates(vec![settings.certificate.0.clone()]).build();
+        let connection = PeerConnectionBuilder::new()
+            .with_configuration(configuration)
+            .with_media_engine(media)
+            .with_interceptor_registry(registry)
+            .with_setting_engine(engine)
+            .with_handler(handler.clone())
+            .with_udp_addrs(settings.addresses.to_vec())
+            .build()
+            .await
+            .map_err(doing("making the peer connection"))?;
+        let connection: Arc<dyn PeerConnection> = Arc::new(connection);
+        let track = Arc::new(TrackLocalStaticRTP::new(track(settings.choice, ssrc)));
+        let peer = Self {
+            connection,
+            track,
+            control: handler.control.clone(),
+            payload_type: settings.choice.payload_type,
+            ssrc,
+            timestamp_offset: word(4),
+            pulse,
+        };
+        match peer.negotiate(offer, &handler.gathered).await {
+            Ok(answer) => Ok((peer, answer, receiver)),
+            Err(e) => {
+                peer.close().await;
+                Err(e)
+            }
+        }
+    }
+
+    async fn negotiate(&self, offer: String, gathered: &Notify) -> Result<String, RtcError> {
+        let connection = &self.connection;
+        connection.add_track(self.track.clone() as Arc<dyn TrackLocal>).await.map_err(doing("adding the track"))?;
+        let offer = RTCSessionDescription::offer(offer).map_err(doing("reading the offer"))?;
+        connection.set_remote_description(offer).await.map_err(doing("applying the offer"))?;
+        let answer = connection.create_answer(None).await.map_err(doing("making the answer"))?;
+        let plain = answer.sdp.clone();
+        connection.set_local_description(answer).await.map_err(doing("applying the answer"))?;
+        // Not having all candidates in time is no loss: they follow on their own.
+        let _ = tokio::time::timeout(GATHERING, gathered.notified()).await;
+        Ok(connection.local_description().await.map_or(plain, |description| description.sdp))
+    }
+
+    /// Takes a way to reach the viewer.
+    ///
+    /// # Errors
+    /// When it is no candidate.
+    pub async fn add_candidate(&self, candidate: Candidate) -> Result<(), RtcError> {
+        let init = RTCIceCandidateInit {
+            candidate: candidate.candidate,
+            sdp_mid: candidate.sdp_mid,
+            sdp_mline_index: candidate.sdp_mline_index,
+            ..RTCIceCandidateInit::default()
+        };
+        self.connection.add_ice_candidate(init).await.map_err(doing("adding a candidate"))
+    }
+
+    /// The RTP timestamp that a picture has in this session.
+    pub fn timestamp(&self, picture: &Picture) -> u32 {
+        picture.frame.at.rtp().wrapping_add(self.timestamp_offset)
+    }
+
+    /// Sends a picture. Waits while the connection's queue is full, which is this viewer's loss alone.
+    ///
+    /// # Errors
+    /// When the connection is closed.
+    pub async fn send(&self, picture: &Picture) -> Result<(), RtcError> {
+        let header = rtc::rtp::Header {
+            version: 2,
+            payload_type: self.payload_type,
+            timestamp: self.timestamp(picture),
+            ssrc: self.ssrc,
+            ..rtc::rtp::Header::default()
+        };
+        let payload = picture.burst.as_bytes().clone();
+        use webrtc::media_stream::track_local::TrackLocal as _;
+        self.track.write_rtp(rtc::rtp::Packet { header, payload }).await.map_err(doing("sending a picture"))
+    }
+
+    /// Sends a message on the `control` channel, once it is open. What does not fit its buffer is dropped.
+    pub async fn say(&self, message: &control::ToViewer) {
+        if let Some(channel) = self.control.get() {
+            let _ = channel.send_text(&message.to_json()).await;
+        }
+    }
+
+    /// Ends the connection and frees its sockets.
+    pub async fn close(&self) {
+        // An error says that it is closed already.
+        let _ = self.connection.close().await;
+    }
+}
+
+fn doing<E: std::fmt::Display>(doing: &'static str) -> impl Fn(E) -> RtcError {
+    move |e| RtcError { doing, why: e.to_string() }
+}
+
+fn codec(choice: &Choice) -> RTCRtpCodec {
+    let feedback = |typ: &str, parameter: &str| RTCPFeedback { typ: typ.into(), parameter: parameter.into() };
+    RTCRtpCodec {
+        mime_type: "video/H264".into(),
+        clock_rate: 90_000,
+        channels: 0,
+        sdp_fmtp_line: format!("level-asymmetry-allowed=1;packetization-mode=1;profile-level-id={}", choice.profile),
+        rtcp_feedback: vec![feedback("nack", ""), feedback("nack", "pli"), feedback("ccm", "fir")],
+    }
+}
+
+/// Only what was chosen, in the offer's own numbers, so that the answer says exactly that.
+fn media(choice: &Choice, tap: tap::Tap) -> webrtc::error::Result<(MediaEngine, Registry)> {
+    let mut media = MediaEngine::default();
+    let h264 = RTCRtpCodecParameters { rtp_codec: codec(choice), payload_type: choice.payload_type };
+    media.register_codec(h264, RtpCodecKind::Video)?;
+    if let Some(payload_type) = choice.rtx_payload_type {
+        let rtp_codec = RTCRtpCodec {
+            mime_type: "video/rtx".into(),
+            clock_rate: 90_000,
+            channels: 0,
+            sdp_fmtp_line: format!("apt={}", choice.payload_type),
+            rtcp_feedback: vec![],
+        };
+        media.register_codec(RTCRtpCodecParameters { rtp_codec, payload_type }, RtpCodecKind::Video)?;
+    }
+    media.register_header_extension(
+        RTCRtpHeaderExtensionCapability { uri: PLAYOUT_DELAY.into() },
+        RtpCodecKind::Video,
+        None,
+    )?;
+    let registry = Registry::new()
+        .with(Slot::NackResponder, NackResponderBuilder::new().with_size(NACK_PACKETS).build())
+        .with(Slot::SenderReport, SenderReportBuilder::new().build());
+    let registry = configure_twcc_sender_only(registry, &mut media)?;
+    // Nearer to the application than all the others.
+    Ok((media, registry.with(Slot::from(12_500), tap)))
+}
+
+fn track(choice: &Choice, ssrc: u32) -> MediaStreamTrack {
+    let rtx = choice.rtx_payload_type.map(|_| RTCRtpRtxParameters { ssrc: ssrc.wrapping_add(1) });
+    let coding = RTCRtpEncodingParameters {
+        rtp_coding_parameters: RTCRtpCodingParameters { ssrc: Some(ssrc), rtx, ..Default::default() },
+        codec: codec(choice),
+        ..Default::default()
+    };
+    MediaStreamTrack::new("lunette".into(), "video".into(), "video".into(), RtpCodecKind::Video, vec![coding])
+}

@@ -1,0 +1,128 @@
+//! A stage for tests and benchmarks: hub, lobby and loopback signaling of Lunette, a replay camera, and viewers of
+//! another WebRTC implementation (str0m).
+#![allow(dead_code, clippy::unwrap_used, clippy::panic, reason = "each test uses a part of it")]
+
+pub mod replay;
+pub mod watcher;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use lunette::hub::{self, Hub};
+use lunette::lobby;
+use lunette::media::units::Bitrate;
+use lunette::signal::loopback::{self, Said};
+use lunette::trust::{BootId, ViewerId};
+use lunette::viewer::{Context, rtc::Certificate};
+use replay::Replay;
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+type Mailboxes = Mutex<HashMap<ViewerId, mpsc::UnboundedSender<Value>>>;
+
+/// One camera with its lobby, and a loopback in the broker's place.
+pub struct Stage {
+    pub hub: Hub,
+    pub replay: Replay,
+    signal: Arc<Signal>,
+    stop: CancellationToken,
+    lobby: JoinHandle<()>,
+    dispatcher: JoinHandle<()>,
+}
+
+/// The viewers' side of the signaling.
+pub struct Signal {
+    publish: Box<dyn Fn(&[u8]) + Send + Sync>,
+    mailboxes: Mailboxes,
+}
+
+impl Signal {
+    /// `publish` takes what goes to the request topic; what comes back is to be handed to [`Signal::deliver`].
+    pub fn new(publish: impl Fn(&[u8]) + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Self { publish: Box::new(publish), mailboxes: Mailboxes::default() })
+    }
+
+    /// Publishes on the request topic.
+    pub fn publish(&self, payload: &[u8]) {
+        (self.publish)(payload);
+    }
+
+    /// Hands a message to its viewer.
+    pub fn deliver(&self, to: ViewerId, message: Value) {
+        if let Some(mailbox) = self.mailboxes.lock().unwrap().get(&to) {
+            let _ = mailbox.send(message);
+        }
+    }
+
+    /// What the camera answers to a viewer.
+    pub fn mailbox(&self, viewer: ViewerId) -> mpsc::UnboundedReceiver<Value> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        self.mailboxes.lock().unwrap().insert(viewer, sender);
+        receiver
+    }
+
+    pub fn forget(&self, viewer: ViewerId) {
+        self.mailboxes.lock().unwrap().remove(&viewer);
+    }
+}
+
+impl Stage {
+    pub async fn open(max_viewers: u16) -> Self {
+        Self::with(max_viewers, Replay::start).await
+    }
+
+    /// `camera` is given the hub's camera side.
+    pub async fn with(
+        max_viewers: u16,
+        camera: impl FnOnce(hub::Publisher, tokio::sync::watch::Receiver<hub::Demand>, CancellationToken) -> Replay,
+    ) -> Self {
+        let (publisher, hub, demand) = hub::open(Bitrate::kbps(2000));
+        let stop = CancellationToken::new();
+        let replay = camera(publisher, demand, stop.clone());
+        let (requests, outbox, viewers, mut said) = loopback::open();
+        let context = Context {
+            hub: hub.clone(),
+            outbox,
+            certificate: Certificate::generate().unwrap(),
+            addresses: Arc::new(["127.0.0.1:0".parse().unwrap()]),
+        };
+        let settings = lobby::Settings { boot: BootId::random().unwrap(), max_viewers, ice: vec![] };
+        let lobby = tokio::spawn(lobby::run(settings, context, requests, stop.clone()));
+
+        let signal = Signal::new(move |payload| viewers.publish(payload));
+        let viewers_side = signal.clone();
+        let dispatcher = tokio::spawn(async move {
+            while let Some(Said { to, payload }) = said.recv().await {
+                if let Some(to) = to {
+                    viewers_side.deliver(to, serde_json::from_slice(&payload).unwrap());
+                }
+            }
+        });
+        Self { hub, replay, signal, stop, lobby, dispatcher }
+    }
+
+    pub fn signal(&self) -> Arc<Signal> {
+        self.signal.clone()
+    }
+
+    /// Stops as the daemon does.
+    pub async fn close(self) {
+        self.stop.cancel();
+        self.lobby.await.unwrap();
+        drop(self.signal);
+        self.dispatcher.abort();
+    }
+}
+
+/// Resident memory of this process, in bytes.
+pub fn resident_bytes() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+    statm.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
+}
+
+/// Open file descriptors of this process.
+pub fn descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}

@@ -1,0 +1,290 @@
+//! A viewer of another implementation: str0m, one UDP socket, driven by hand so that loss and reorder can be made.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use lunette::signal::message::{Candidate, Offer, Request};
+use lunette::trust::{SessionId, ViewerId};
+use serde_json::Value;
+use str0m::change::{SdpAnswer, SdpPendingOffer};
+use str0m::channel::ChannelId;
+use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid};
+use str0m::net::{Protocol, Receive};
+use str0m::rtp::Extension;
+use str0m::{Event, Input, Output, Rtc};
+use tokio::net::UdpSocket;
+use tokio::sync::mpsc;
+
+use super::{Signal, replay};
+
+/// What became of a datagram on the way to the viewer.
+pub enum Fate {
+    Arrives,
+    Lost,
+    /// After the next one.
+    Late,
+}
+
+/// One picture as it came out.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    pub at: Instant,
+    /// Of a replay camera.
+    pub number: Option<u32>,
+    pub key: bool,
+    pub contiguous: bool,
+    pub no_delay: bool,
+    pub data: Arc<[u8]>,
+}
+
+pub struct Watcher {
+    pub id: ViewerId,
+    pub session: SessionId,
+    pub rtc: Rtc,
+    pub connected: bool,
+    pub closed: bool,
+    pub pictures: Vec<Seen>,
+    pub control: Vec<Value>,
+    /// Everything the camera said to this viewer by signaling.
+    pub said: Vec<Value>,
+    /// What the network does; gets the datagram's first bytes' kind: is it media?
+    pub network: Box<dyn FnMut(bool) -> Fate + Send>,
+    pub offered: Instant,
+    /// Keeps whole pictures; off for long runs.
+    pub keep: bool,
+    pub count: u64,
+    offer: String,
+    pending: Option<SdpPendingOffer>,
+    mid: Mid,
+    channel: Option<ChannelId>,
+    socket: UdpSocket,
+    local: SocketAddr,
+    signal: Arc<Signal>,
+    mailbox: mpsc::UnboundedReceiver<Value>,
+    late: Option<(Vec<u8>, SocketAddr)>,
+}
+
+impl Watcher {
+    /// Makes a viewer, and sends its offer.
+    pub async fn join(signal: Arc<Signal>) -> Self {
+        let mut watcher = Self::new(signal, ViewerId::random().unwrap()).await;
+        watcher.offer();
+        watcher
+    }
+
+    pub async fn new(signal: Arc<Signal>, id: ViewerId) -> Self {
+        str0m::crypto::from_feature_flags().install_process_default();
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let local = socket.local_addr().unwrap();
+        let mut rtc = Rtc::builder()
+            .clear_codecs()
+            .enable_h264(true)
+            .set_extension(9, Extension::PlayoutDelay)
+            .build(Instant::now());
+        rtc.add_local_candidate(str0m::Candidate::host(local, "udp").unwrap());
+        let mut changes = rtc.sdp_api();
+        let mid = changes.add_media(MediaKind::Video, Direction::RecvOnly, None, None, None);
+        changes.add_channel("control".into());
+        let (offer, pending) = changes.apply().unwrap();
+        let mailbox = signal.mailbox(id);
+        Self {
+            id,
+            session: SessionId::random().unwrap(),
+            rtc,
+            connected: false,
+            closed: false,
+            pictures: vec![],
+            control: vec![],
+            said: vec![],
+            network: Box::new(|_| Fate::Arrives),
+            offered: Instant::now(),
+            keep: true,
+            count: 0,
+            offer: offer.to_sdp_string(),
+            pending: Some(pending),
+            mid,
+            channel: None,
+            socket,
+            local,
+            signal,
+            mailbox,
+            late: None,
+        }
+    }
+
+    /// The offer's text.
+    pub fn sdp(&self) -> &str {
+        &self.offer
+    }
+
+    pub fn offer(&mut self) {
+        self.offered = Instant::now();
+        let offer = Offer { session: self.session, stream: None, sdp: self.offer.clone() };
+        self.request(&Request::Offer(offer));
+    }
+
+    pub fn request(&self, request: &Request) {
+        self.signal.publish(&request.to_json(&self.id));
+    }
+
+    pub fn bye(&self) {
+        self.request(&Request::Bye { session: self.session });
+    }
+
+    pub fn candidate(&self, candidate: Option<Candidate>) {
+        self.request(&Request::Candidate { session: self.session, candidate });
+    }
+
+    /// Asks for a key frame by RTCP.
+    pub fn pli(&mut self) {
+        let mid = self.mid;
+        if let Some(mut writer) = self.rtc.writer(mid) {
+            let _ = writer.request_keyframe(None, KeyframeRequestKind::Pli);
+        }
+    }
+
+    /// Says something on the data channel.
+    pub fn say(&mut self, text: &str) -> bool {
+        let Some(mut channel) = self.channel.and_then(|id| self.rtc.channel(id)) else { return false };
+        channel.write(false, text.as_bytes()).unwrap()
+    }
+
+    /// The last message of a type that came by signaling.
+    pub fn told(&self, kind: &str) -> Option<&Value> {
+        self.said.iter().rfind(|message| message["type"] == kind)
+    }
+
+    /// The last message of a type that came by the data channel.
+    pub fn heard(&self, kind: &str) -> Option<&Value> {
+        self.control.iter().rfind(|message| message["type"] == kind)
+    }
+
+    /// Runs until the condition holds; fails after 20 s.
+    pub async fn until(&mut self, what: &str, mut done: impl FnMut(&Self) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !done(self) {
+            assert!(
+                Instant::now() < deadline,
+                "never: {what}; connected {}, {} pictures, told {:?}",
+                self.connected,
+                self.pictures.len(),
+                self.said.last(),
+            );
+            self.step(deadline).await;
+        }
+    }
+
+    /// Runs for so long.
+    pub async fn run_for(&mut self, time: Duration) {
+        let end = Instant::now() + time;
+        while Instant::now() < end {
+            self.step(end).await;
+        }
+    }
+
+    /// Waits for one thing to happen, but not beyond `end`.
+    async fn step(&mut self, end: Instant) {
+        let timeout = self.drain().min(end);
+        let mut buffer = [0; 2048];
+        tokio::select! {
+            received = self.socket.recv_from(&mut buffer) => {
+                let (n, from) = received.unwrap();
+                self.receive(&buffer[..n], from);
+                // All that is there, before the clock is looked at again.
+                while let Ok((n, from)) = self.socket.try_recv_from(&mut buffer) {
+                    self.receive(&buffer[..n], from);
+                }
+            }
+            Some(message) = self.mailbox.recv() => self.signaled(message),
+            () = tokio::time::sleep_until(timeout.into()) => {
+                let _ = self.rtc.handle_input(Input::Timeout(Instant::now()));
+            }
+        }
+    }
+
+    fn signaled(&mut self, message: Value) {
+        if message["session"] == self.session.as_str() && message["type"] == "answer" && self.pending.is_some() {
+            let answer = SdpAnswer::from_sdp_string(message["sdp"].as_str().unwrap()).unwrap();
+            self.rtc.sdp_api().accept_answer(self.pending.take().unwrap(), answer).unwrap();
+        }
+        if message["type"] == "candidate"
+            && let Some(line) = message["candidate"]["candidate"].as_str()
+            && let Ok(candidate) = str0m::Candidate::from_sdp_string(line)
+        {
+            self.rtc.add_remote_candidate(candidate);
+        }
+        self.said.push(message);
+    }
+
+    fn receive(&mut self, datagram: &[u8], from: SocketAddr) {
+        // RFC 7983: 128–191 is RTP or RTCP; RTCP has packet types 192–223 (RFC 5761).
+        let media = (128..192).contains(&datagram[0]) && !(192..224).contains(&datagram[1]);
+        match (self.network)(media) {
+            Fate::Lost => return,
+            Fate::Late if self.late.is_none() => {
+                self.late = Some((datagram.to_vec(), from));
+                return;
+            }
+            _ => self.deliver(datagram, from),
+        }
+        if let Some((datagram, from)) = self.late.take() {
+            self.deliver(&datagram, from);
+        }
+    }
+
+    fn deliver(&mut self, datagram: &[u8], from: SocketAddr) {
+        let Ok(contents) = datagram.try_into() else { return };
+        let receive = Receive { proto: Protocol::Udp, source: from, destination: self.local, contents };
+        let _ = self.rtc.handle_input(Input::Receive(Instant::now(), receive));
+        self.drain();
+    }
+
+    fn drain(&mut self) -> Instant {
+        loop {
+            match self.rtc.poll_output() {
+                Ok(Output::Timeout(at)) => return at,
+                Ok(Output::Transmit(out)) => {
+                    let _ = self.socket.try_send_to(&out.contents, out.destination);
+                }
+                Ok(Output::Event(event)) => self.event(event),
+                Err(_) => {
+                    self.closed = true;
+                    return Instant::now() + Duration::from_secs(3600);
+                }
+            }
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        match event {
+            Event::Connected => self.connected = true,
+            Event::Closed => self.closed = true,
+            Event::ChannelOpen(id, _) => self.channel = Some(id),
+            Event::ChannelData(data) => self.control.extend(serde_json::from_slice::<Value>(&data.data)),
+            Event::MediaData(data) => {
+                self.count += 1;
+                let delay = (data.ext_vals.play_delay_min, data.ext_vals.play_delay_max);
+                let seen = Seen {
+                    at: Instant::now(),
+                    number: replay::number(&data.data),
+                    key: data.is_keyframe(),
+                    contiguous: data.contiguous,
+                    no_delay: matches!(delay, (Some(min), Some(max)) if min.numer() == 0 && max.numer() == 0),
+                    data: data.data.clone(),
+                };
+                if !self.keep {
+                    self.pictures.clear();
+                }
+                self.pictures.push(seen);
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        self.signal.forget(self.id);
+    }
+}

@@ -1,0 +1,126 @@
+//! The golden messages of tests/data/signal/, which the page's tests read too.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::PathBuf;
+
+use lunette::signal::message::{
+    Candidate, EndReason, EventName, IceServer, Limits, Refusal, RefusedReason, Request, Response, Status, parse,
+};
+use lunette::trust::{self, BootId, SessionId, ViewerId};
+use serde_json::{Value, from_str, from_value};
+
+fn golden(folder: &str) -> Vec<(String, String)> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/signal").join(folder);
+    let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert!(files.len() > 3);
+    files.iter().map(|f| (f.file_stem().unwrap().to_string_lossy().into(), fs::read_to_string(f).unwrap())).collect()
+}
+
+#[test]
+fn what_viewers_send_is_read_and_would_be_written_the_same() {
+    for (name, text) in golden("viewer") {
+        let opened = trust::open(text.as_bytes()).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let request: Request = parse(opened.message).unwrap_or_else(|e| panic!("{name}: {e:?}"));
+        let written: Value = serde_json::from_slice(&request.to_json(&opened.from)).unwrap();
+        assert_eq!(written, from_str::<Value>(&text).unwrap(), "{name}");
+    }
+}
+
+#[test]
+fn what_is_refused_is_refused_by_name() {
+    for (name, text) in golden("refused") {
+        let case: Value = from_str(&text).unwrap();
+        let raw = case["raw"].as_str().unwrap();
+        let reason = trust::open(raw.as_bytes()).ok().map(|opened| parse(opened.message).unwrap_err().reason);
+        assert_eq!(serde_json::to_value(reason).unwrap(), case["reason"], "{name}");
+    }
+}
+
+/// Each message of a camera, made here from the golden file's own values, is written as that file.
+#[test]
+fn what_cameras_send_is_written_as_documented() {
+    for (name, text) in golden("camera") {
+        let golden: Value = from_str(&text).unwrap();
+        let response = rebuild(&golden).unwrap_or_else(|| panic!("{name} is of a new kind: add it here"));
+        let written: Value = serde_json::from_slice(&response.to_json()).unwrap();
+        assert_eq!(written, golden, "{name}");
+    }
+}
+
+fn rebuild(message: &Value) -> Option<Response> {
+    fn field<T: serde::de::DeserializeOwned>(message: &Value, name: &str) -> T {
+        from_value(message[name].clone()).unwrap()
+    }
+    let session = || field::<SessionId>(message, "session");
+    Some(match message["type"].as_str()? {
+        "status" => Response::Status(from_value::<Status>(message.clone()).unwrap()),
+        "event" => Response::Event { event: field::<EventName>(message, "event"), text: field(message, "text") },
+        "welcome" => Response::Welcome {
+            boot: field::<BootId>(message, "boot"),
+            ice: field::<Vec<IceServer>>(message, "ice"),
+            limits: field::<Limits>(message, "limits"),
+        },
+        "answer" => Response::Answer { session: session(), sdp: field(message, "sdp"), note: field(message, "note") },
+        "candidate" => {
+            Response::Candidate { session: session(), candidate: field::<Option<Candidate>>(message, "candidate") }
+        }
+        "end" => Response::End {
+            session: session(),
+            reason: field::<EndReason>(message, "reason"),
+            text: field(message, "text"),
+        },
+        "refused" => Response::Refused(Refusal {
+            re: field(message, "re"),
+            session: field(message, "session"),
+            reason: field::<RefusedReason>(message, "reason"),
+            text: field(message, "text"),
+        }),
+        _ => return None,
+    })
+}
+
+/// The examples in docs/signaling.md are messages, too.
+#[test]
+fn the_examples_in_the_docs_are_json() {
+    let docs = include_str!("../docs/signaling.md");
+    let examples: Vec<_> = docs.split("```json\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert!(examples.len() >= 10, "{} examples", examples.len());
+    for example in examples {
+        let message: Value = from_str(example).unwrap_or_else(|e| panic!("{e}: {example}"));
+        assert!(message["type"].is_string(), "{example}");
+    }
+}
+
+#[test]
+fn a_viewer_id_is_the_hash_of_its_key() {
+    // The page computes the same (web/test).
+    let mut point = [4; 65];
+    point[64] = 7;
+    assert_eq!(ViewerId::of_key(&point).as_str().len(), 26);
+    assert_ne!(ViewerId::of_key(&point), ViewerId::of_key(&[4; 65]));
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_payload_makes_the_parser_panic(payload in proptest::collection::vec(proptest::num::u8::ANY, 0..300)) {
+        if let Ok(opened) = trust::open(&payload) {
+            let _ = parse(opened.message);
+        }
+    }
+
+    #[test]
+    fn no_json_makes_the_parser_panic(v in ".{0,8}", kind in ".{0,12}", session in ".{0,30}", rest in ".{0,60}") {
+        let message = serde_json::json!({
+            "v": v, "type": kind, "session": session, "sdp": rest, "candidate": rest,
+            "from": "abcdefghijklmnopqrstuvwxyz",
+        });
+        let text = message.to_string();
+        if let Ok(opened) = trust::open(text.as_bytes()) {
+            let refusal = parse(opened.message).unwrap_err();
+            proptest::prop_assert_eq!(refusal.reason, RefusedReason::Version);
+            proptest::prop_assert!(refusal.text.chars().count() <= 200);
+        }
+    }
+}

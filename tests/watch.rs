@@ -1,0 +1,292 @@
+//! The whole way from a camera to a viewer of another implementation, but for broker and browser.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::Stage;
+use common::watcher::{Fate, Watcher};
+use lunette::media::status::CameraState;
+use lunette::signal::message::Request;
+use lunette::trust::ViewerId;
+
+/// A session that ends must be gone by then (the promise is 10 s).
+const GONE: Duration = Duration::from_secs(10);
+
+async fn until_watching(stage: &Stage, viewers: usize) -> Duration {
+    let start = Instant::now();
+    while stage.hub.viewers() != viewers {
+        assert!(start.elapsed() < GONE, "still {} viewers, not {viewers}", stage.hub.viewers());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    start.elapsed()
+}
+
+async fn joined(stage: &Stage) -> Watcher {
+    let mut watcher = Watcher::join(stage.signal()).await;
+    watcher.until("a picture", |w| !w.pictures.is_empty()).await;
+    watcher
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_viewer_gets_every_picture_from_a_key_frame_on() {
+    let stage = Stage::open(10).await;
+    let mut watcher = Watcher::join(stage.signal()).await;
+    watcher.until("60 pictures", |w| w.pictures.len() >= 60).await;
+
+    let first = &watcher.pictures[0];
+    assert!(first.key, "the first picture is a key frame");
+    assert!(first.no_delay, "the playout delay is zero");
+    let start = first.number.unwrap();
+    for (i, seen) in watcher.pictures.iter().enumerate() {
+        let n = start + i as u32;
+        assert_eq!(seen.number, Some(n));
+        assert_eq!(seen.data[..], common::replay::access_unit(n, seen.key)[..], "picture {n} came as it was sent");
+    }
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_made_while_nobody_watches() {
+    let stage = Stage::open(10).await;
+    let watcher = joined(&stage).await;
+    watcher.bye();
+    until_watching(&stage, 0).await;
+    let made = stage.replay.published();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(stage.replay.published() <= made + 1, "the camera rests");
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lost_and_reordered_packets_are_made_good() {
+    let stage = Stage::open(10).await;
+    let mut watcher = joined(&stage).await;
+    let mut n = 0u32;
+    watcher.network = Box::new(move |media| {
+        n += u32::from(media);
+        match (media, n % 20) {
+            (true, 0) => Fate::Lost,
+            (true, 7) => Fate::Late,
+            _ => Fate::Arrives,
+        }
+    });
+    watcher.pictures.clear();
+    watcher.until("90 pictures", |w| w.pictures.len() >= 90).await;
+    let wrong = watcher
+        .pictures
+        .iter()
+        .filter(|seen| seen.data[..] != common::replay::access_unit(seen.number.unwrap_or_default(), seen.key)[..]);
+    assert_eq!(wrong.count(), 0, "whatever comes out is whole");
+    let gaps = watcher.pictures.iter().filter(|seen| !seen.contiguous).count();
+    assert_eq!(gaps, 0, "at 5 % loss and no delay, retransmission fills every gap");
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storm_of_key_frame_requests_costs_two_a_second() {
+    let stage = Stage::open(10).await;
+    let (mut a, mut b) = (joined(&stage).await, joined(&stage).await);
+    let (before, start) = (stage.replay.forced(), Instant::now());
+    while start.elapsed() < Duration::from_secs(3) {
+        a.pli();
+        b.pli();
+        a.say(r#"{"type":"key"}"#);
+        tokio::join!(a.run_for(Duration::from_millis(20)), b.run_for(Duration::from_millis(20)));
+    }
+    let forced = stage.replay.forced() - before;
+    let most = (start.elapsed().as_millis() / 500) as u32 + 2;
+    assert!((2..=most).contains(&forced), "{forced} key frames in {:?}", start.elapsed());
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn viewers_beyond_the_cap_are_refused_politely_and_others_do_not_notice() {
+    let stage = Stage::open(2).await;
+    let (mut a, b) = (joined(&stage).await, joined(&stage).await);
+    let mut c = Watcher::join(stage.signal()).await;
+    c.until("a refusal", |w| w.told("refused").is_some()).await;
+    let refusal = c.told("refused").unwrap();
+    assert_eq!((&refusal["reason"], &refusal["text"]), (&"full".into(), &"2 of 2 viewers are watching.".into()));
+    let seen = a.pictures.len();
+    a.until("more pictures", |w| w.pictures.len() > seen + 10).await;
+    b.bye();
+    until_watching(&stage, 1).await;
+    joined(&stage).await;
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_viewer_that_vanishes_is_gone_within_ten_seconds() {
+    let stage = Stage::open(2).await;
+    let mut watcher = joined(&stage).await;
+    watcher.network = Box::new(|_| Fate::Lost);
+    // Nobody drives it any more: its socket is closed without a word.
+    drop(watcher);
+    let took = until_watching(&stage, 0).await;
+    assert!(took < GONE, "{took:?}");
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_goodbye_on_the_data_channel_ends_the_session_at_once() {
+    let stage = Stage::open(2).await;
+    let mut watcher = joined(&stage).await;
+    watcher.until("control", |w| w.heard("camera").is_some()).await;
+    watcher.say(r#"{"type":"bye"}"#);
+    watcher.run_for(Duration::from_millis(100)).await;
+    assert!(until_watching(&stage, 0).await < Duration::from_secs(2));
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_control_channel_tells_time_state_and_cost() {
+    let stage = Stage::open(2).await;
+    let mut watcher = joined(&stage).await;
+    watcher.until("the camera's state", |w| w.heard("camera").is_some()).await;
+    assert_eq!(watcher.heard("camera").unwrap()["state"], "live");
+    watcher.say("{\"type\":\"open\",\"path\":\"/etc/passwd\"}");
+    watcher.say(r#"{"type":"ping","id":7,"t":12.5}"#);
+    watcher.until("a pong", |w| w.heard("pong").is_some()).await;
+    let pong = watcher.heard("pong").unwrap();
+    assert_eq!((&pong["id"], &pong["t"]), (&7.into(), &12.5.into()));
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs_f64() * 1e3;
+    assert!((pong["wall"].as_f64().unwrap() - now).abs() < 5000.0);
+    watcher.until("stats", |w| w.heard("stats").is_some_and(|s| s["fps"].as_f64() > Some(10.0))).await;
+    let stats = watcher.heard("stats").unwrap();
+    assert_eq!((&stats["width"], &stats["profile"], &stats["viewers"]), (&1280.into(), &"42e01f".into(), &1.into()));
+    assert!(stats["kbps"].as_u64().unwrap() > 500, "{stats}");
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_camera_is_said_and_the_session_lives_on() {
+    let stage = Stage::open(2).await;
+    let mut watcher = joined(&stage).await;
+    stage.replay.set(CameraState::Lost);
+    watcher.until("the loss", |w| w.heard("camera").is_some_and(|m| m["state"] == "lost")).await;
+    assert_eq!(watcher.heard("camera").unwrap()["text"], "the replay camera was unplugged");
+    // Longer than silence would be borne while pictures flow.
+    watcher.run_for(Duration::from_secs(7)).await;
+    let seen = watcher.pictures.len();
+    stage.replay.set(CameraState::Starting);
+    watcher.until("pictures again", |w| w.pictures.len() > seen + 10).await;
+    assert!(watcher.pictures[seen].key, "it goes on with a key frame");
+    assert_eq!((watcher.told("end"), stage.hub.viewers()), (None, 1));
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_offer_gets_the_same_answer() {
+    let stage = Stage::open(2).await;
+    let mut watcher = joined(&stage).await;
+    watcher.offer();
+    watcher.until("a second answer", |w| w.said.iter().filter(|m| m["type"] == "answer").count() == 2).await;
+    let answers: Vec<_> = watcher.said.iter().filter(|m| m["type"] == "answer").collect();
+    assert_eq!(answers[0], answers[1]);
+    assert_eq!(stage.hub.viewers(), 1);
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_served_is_refused_by_name_and_harms_nobody() {
+    let stage = Stage::open(5).await;
+    let mut watcher = joined(&stage).await;
+    let good = Watcher::new(stage.signal(), ViewerId::random().unwrap()).await.sdp().to_owned();
+    let cases = [
+        (good.replace("H264", "H265"), "no_h264"),
+        (good.replace("m=video", "m=audio"), "no_video"),
+        ("hello".to_owned(), "bad_sdp"),
+        (good.replace("a=ice-ufrag", "a=x-ufrag"), "bad_sdp"),
+        (good.replace("a=fingerprint", "a=x-fingerprint"), "bad_sdp"),
+    ];
+    for (sdp, reason) in cases {
+        let mut stranger = Watcher::new(stage.signal(), ViewerId::random().unwrap()).await;
+        let request = Request::Offer(lunette::signal::message::Offer { session: stranger.session, stream: None, sdp });
+        stranger.request(&request);
+        stranger.until(reason, |w| w.told("refused").is_some() || w.told("answer").is_some()).await;
+        assert_eq!(stranger.told("refused").map(|m| m["reason"].clone()), Some(reason.into()));
+    }
+    until_watching(&stage, 1).await;
+    let seen = watcher.pictures.len();
+    watcher.until("more pictures", |w| w.pictures.len() > seen + 10).await;
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn junk_on_the_request_topic_harms_nobody() {
+    let stage = Stage::open(5).await;
+    let mut watcher = joined(&stage).await;
+    let signal = stage.signal();
+    let id = watcher.id;
+    for payload in [
+        &b""[..],
+        b"{",
+        b"[]",
+        b"\xff\xfe\x00",
+        b"{\"v\":1,\"type\":\"hello\",\"from\":\"#\"}",
+        &vec![b'x'; 1 << 20],
+        format!(r#"{{"v":1,"type":"offer","from":"{id}","session":7}}"#).as_bytes(),
+        format!(
+            r#"{{"v":1,"type":"candidate","from":"{id}","session":"{}","candidate":null}}"#,
+            ViewerId::random().unwrap()
+        )
+        .as_bytes(),
+        "[".repeat(10_000).as_bytes(),
+    ] {
+        for _ in 0..100 {
+            signal.publish(payload);
+        }
+    }
+    let seen = watcher.pictures.len();
+    watcher.until("more pictures", |w| w.pictures.len() > seen + 10).await;
+    assert!(watcher.pictures.iter().all(|seen| seen.contiguous));
+    assert_eq!(watcher.told("refused").unwrap()["reason"], "bad_message");
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_offers_leaves_a_running_viewer_alone() {
+    let stage = Stage::open(5).await;
+    let mut watcher = joined(&stage).await;
+    let sdp = Watcher::new(stage.signal(), ViewerId::random().unwrap()).await.sdp().to_owned();
+    for _ in 0..200 {
+        let offer = lunette::signal::message::Offer {
+            session: lunette::trust::SessionId::random().unwrap(),
+            stream: None,
+            sdp: sdp.clone(),
+        };
+        stage.signal().publish(&Request::Offer(offer).to_json(&ViewerId::random().unwrap()));
+    }
+    let seen = watcher.pictures.len();
+    watcher.until("more pictures", |w| w.pictures.len() > seen + 30).await;
+    assert!(stage.hub.viewers() <= 5, "the cap holds");
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_viewer_skips_to_a_key_frame_and_harms_nobody() {
+    let stage = Stage::open(5).await;
+    let (mut fast, mut slow) = (joined(&stage).await, joined(&stage).await);
+    // Its packets are read, but nothing of them arrives for a while: no acknowledgement, no retransmission helps.
+    slow.network = Box::new(|media| if media { Fate::Lost } else { Fate::Arrives });
+    let seen = fast.pictures.len();
+    tokio::join!(
+        fast.until("60 more pictures", |w| w.pictures.len() > seen + 60),
+        slow.run_for(Duration::from_secs(2)),
+    );
+    assert!(fast.pictures[seen..].iter().all(|seen| seen.contiguous), "the fast one missed nothing");
+    slow.network = Box::new(|_| Fate::Arrives);
+    let before = slow.pictures.len();
+    tokio::join!(slow.until("pictures again", |w| w.pictures.len() > before + 5), fast.run_for(Duration::from_secs(1)));
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_the_end_viewers_are_told_why() {
+    let stage = Stage::open(5).await;
+    let mut watcher = joined(&stage).await;
+    tokio::join!(watcher.until("an end", |w| w.told("end").is_some()), stage.close());
+    assert_eq!(watcher.told("end").unwrap()["reason"], "shutdown");
+}

@@ -1,0 +1,66 @@
+/** What the details panel says about a running session, row by row. Pure. */
+import type { Offset } from './clock';
+import type { Metered } from './meter';
+import type { Presence } from './presence';
+import type { Numbers } from './signal/control';
+import { median } from './latency';
+import { pathWords, type Sample } from './stats';
+
+export interface Facts {
+  sample: Sample | undefined; numbers: Numbers; note: string; latency: number | undefined; clock: Offset | undefined;
+  presence: Presence; metered: readonly Metered[] | undefined; rtpKnown: boolean;
+}
+export interface Row { key: string; label: string; value: string; how?: string }
+
+export function rows(f: Facts): Row[] {
+  const { sample: s, numbers: n } = f;
+  const out: Row[] = [];
+  const add = (key: string, label: string, value: string | undefined, how?: string): void => {
+    if (value) out.push({ key, label, value, ...(how && { how }) });
+  };
+  const width = s?.width ?? n.width;
+  const height = s?.height ?? n.height;
+  add('resolution', 'Picture', width && height ? `${width} × ${height}` : undefined);
+  add('fps', 'Frame rate', s?.fps === undefined ? undefined : `${Math.round(s.fps)} fps`,
+    n.fps === undefined ? undefined : `the camera sends ${n.fps.toFixed(1)}`);
+  add('bitrate', 'Bitrate', bitrate(s?.kbps ?? n.kbps));
+  if (f.latency !== undefined && f.clock) {
+    add('latency', 'Latency', `${Math.round(f.latency)} ms`,
+      `from capture to screen, median; by the camera’s clock, good to ±${Math.max(1, Math.ceil(f.clock.roundTrip / 2))} ms`);
+  } else if (!f.rtpKnown) add('latency', 'Latency', 'Not measured', 'this browser does not tell which picture it shows');
+  const stamped = f.metered && median(f.metered.slice(-150).flatMap((m) => m.latencyMs ?? []));
+  if (stamped !== undefined) add('stamp', 'By the stamp', `${Math.round(stamped)} ms`, 'read from the test card, by this device’s clock');
+  add('round-trip', 'Round trip', s?.roundTrip === undefined ? undefined : `${s.roundTrip < 10 ? s.roundTrip.toFixed(1) : Math.round(s.roundTrip)} ms`);
+  add('path', 'Path', s?.path && pathWords(s.path));
+  add('profile', 'Profile', profileWords(n.profile ?? f.presence.streams[0]?.profile));
+  add('encoder', 'Encoder', n.encoder);
+  add('source', 'Source', n.source);
+  add('viewers', 'Viewers', n.viewers === undefined ? undefined
+    : f.presence.welcome?.viewers === undefined ? String(n.viewers) : `${n.viewers} of ${f.presence.welcome.viewers}`);
+  if (s) {
+    add('lost', 'Lost on the way', `${s.lost} of ${s.packets + s.lost} packets`);
+    add('dropped', 'Left out', `${n.dropped ?? 0} pictures`, 'by the camera, when this viewer was too slow');
+    add('freezes', 'Freezes', String(s.freezes));
+  }
+  add('version', 'Camera runs', f.presence.version && `Lunette ${f.presence.version}`);
+  add('note', 'Note', n.note || f.note);
+  return out;
+}
+
+function bitrate(kbps: number | undefined): string | undefined {
+  if (kbps === undefined) return undefined;
+  return kbps >= 1000 ? `${(kbps / 1000).toFixed(1)} Mbit/s` : `${Math.round(kbps)} kbit/s`;
+}
+
+/** `42e01f` in words. */
+export function profileWords(hex: string | undefined): string | undefined {
+  const m = /^([0-9a-f]{2})([0-9a-f]{2})([0-9a-f]{2})$/i.exec(hex ?? '');
+  if (!m) return hex;
+  const [, idc = '', constraints = '', level = ''] = m;
+  const constrained = (parseInt(constraints, 16) & 0x40) !== 0;
+  const names: Record<string, string> = {
+    '42': constrained ? 'Constrained Baseline' : 'Baseline', '4d': 'Main', '64': 'High', '58': 'Extended', f4: 'High 4:4:4',
+  };
+  const name = names[idc.toLowerCase()];
+  return name ? `H.264 ${name}, level ${(parseInt(level, 16) / 10).toFixed(1)}` : `H.264 ${hex}`;
+}

@@ -1,0 +1,35 @@
+/**
+ * `window.lunette`: what the browser tests read. Read only, and of no use to anyone else: nothing here changes anything,
+ * and `frames` stays empty unless the address says `meter=1`.
+ */
+import type { Metered } from './meter';
+import type { Sample } from './stats';
+import type { Counters } from './watcher';
+
+export interface Hook {
+  readonly view: 'list' | 'live';
+  readonly camera: string | undefined;
+  /** the state of the watch: waiting, opening, asking, connecting, live, pausing, stopped, asleep, left; none in the list */
+  readonly state: string | undefined;
+  readonly session: string | undefined;
+  /** has this session shown a picture? */
+  readonly picture: boolean;
+  readonly counters: Counters | undefined;
+  /** capture to present, median ms, by the data channel's clock */
+  readonly latencyMs: number | undefined;
+  readonly frames: readonly Metered[];
+  readonly missed: number;
+  readonly junk: number;
+  /** ms since the page's start: when the view was opened, when its first picture was shown */
+  readonly opened: number | undefined;
+  readonly firstPicture: number | undefined;
+  stats(): Sample | undefined;
+}
+
+declare global {
+  interface Window { readonly lunette?: Hook }
+}
+
+export function expose(hook: Hook): void {
+  Object.defineProperty(window, 'lunette', { value: Object.freeze(hook), writable: false, configurable: false });
+}

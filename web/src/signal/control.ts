@@ -1,0 +1,53 @@
+/** The JSON messages of the data channel `control`, as docs/signaling.md has them. Pure. */
+import { isRecord, maybeNumber, maybeText, source, type Source } from './message';
+
+export const LABEL = 'control';
+const CONTROL_MAX = 4096;
+
+export interface Numbers {
+  rtp?: number; wall?: number; fps?: number; kbps?: number; dropped?: number; viewers?: number;
+  width?: number; height?: number; profile?: string; encoder?: string; source?: string; note?: string;
+}
+export type ControlFromCamera =
+  | { type: 'pong'; id: number; t: number; wall: number }
+  | ({ type: 'camera' } & Source)
+  | { type: 'stats'; numbers: Numbers }
+  | { type: 'bye' };
+
+export type ControlToCamera = { type: 'ping'; id: number; t: number } | { type: 'key' } | { type: 'bye' };
+
+export function parseControl(raw: unknown): ControlFromCamera | undefined {
+  if (typeof raw !== 'string' || raw.length > CONTROL_MAX) return undefined;
+  let m: unknown;
+  try {
+    m = JSON.parse(raw);
+  } catch {
+    return undefined;
+  }
+  if (!isRecord(m)) return undefined;
+  switch (m.type) {
+    case 'pong':
+      if (!isNumber(m.id) || !isNumber(m.t) || !isNumber(m.wall)) return undefined;
+      return { type: 'pong', id: m.id, t: m.t, wall: m.wall };
+    case 'camera': {
+      const it = source(m);
+      return it && { type: 'camera', ...it };
+    }
+    case 'stats':
+      return {
+        type: 'stats',
+        numbers: {
+          ...maybeNumber('rtp', m.rtp), ...maybeNumber('wall', m.wall), ...maybeNumber('fps', m.fps),
+          ...maybeNumber('kbps', m.kbps), ...maybeNumber('dropped', m.dropped), ...maybeNumber('viewers', m.viewers),
+          ...maybeNumber('width', m.width), ...maybeNumber('height', m.height), ...maybeText('profile', m.profile),
+          ...maybeText('encoder', m.encoder), ...maybeText('source', m.source), ...maybeText('note', m.note),
+        },
+      };
+    case 'bye': return { type: 'bye' };
+    default: return undefined;
+  }
+}
+
+function isNumber(x: unknown): x is number {
+  return typeof x === 'number' && Number.isFinite(x);
+}
