@@ -2,18 +2,18 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::sync::Arc;
-use std::thread::JoinHandle;
+mod rig;
+
 use std::time::{Duration, Instant, SystemTime};
 
 use lunette::camera;
 use lunette::camera::testcard::read_stamp;
 use lunette::config::{Camera, Video};
-use lunette::hub::{self, Event, Hub, Picture, Subscription};
+use lunette::hub;
 use lunette::media::h264::nal_units;
-use lunette::media::status::{CameraState, CameraStatus};
+use lunette::media::status::CameraState;
 use lunette::media::units::{Bitrate, FrameRate, Size};
-use openh264::formats::YUVSource;
+use rig::{Eye, Running, next};
 use tokio_util::sync::CancellationToken;
 
 /// The sources that run on any machine.
@@ -27,52 +27,6 @@ fn sources() -> Vec<(&'static str, Camera, Video)> {
         ("test card, small", Camera::TestCard, video(320, 240, 30.0, 300)),
         ("test card, 720p", Camera::TestCard, video(1280, 720, 10.0, 2000)),
     ]
-}
-
-struct Running {
-    hub: Hub,
-    thread: Option<JoinHandle<()>>,
-    stop: CancellationToken,
-}
-
-impl Running {
-    fn start(camera: Camera, video: Video) -> Self {
-        let (out, hub, demand) = hub::open(video.bitrate);
-        let stop = CancellationToken::new();
-        let thread = camera::spawn(camera, video, demand, out, stop.clone()).unwrap();
-        Self { hub, thread: Some(thread), stop }
-    }
-
-    fn status(&self) -> CameraStatus {
-        self.hub.status().borrow().clone()
-    }
-
-    async fn until(&self, state: CameraState) -> CameraStatus {
-        let mut status = self.hub.status();
-        let wait = status.wait_for(|status| status.state == state);
-        tokio::time::timeout(Duration::from_secs(10), wait).await.expect("in time").unwrap().clone()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.stop.cancel();
-        if let Some(thread) = self.thread.take() {
-            let asked = Instant::now();
-            thread.join().expect("no panic");
-            assert!(asked.elapsed() < Duration::from_millis(500), "stop took {:?}", asked.elapsed());
-        }
-    }
-}
-
-async fn next(viewer: &mut Subscription) -> Arc<Picture> {
-    loop {
-        match tokio::time::timeout(Duration::from_secs(10), viewer.next()).await.expect("a picture") {
-            Event::Picture(picture) => return picture,
-            Event::Lagged(n) => println!("{n} pictures missed"),
-            Event::Closed => panic!("closed"),
-        }
-    }
 }
 
 #[tokio::test]
@@ -145,14 +99,14 @@ async fn every_stamp_is_right_and_the_clocks_agree() {
     for (name, camera, video) in sources() {
         let running = Running::start(camera, video.clone());
         let mut viewer = running.hub.subscribe();
-        let mut decoder = openh264::decoder::Decoder::new().unwrap();
+        let mut eye = Eye::new();
         let mut before: Option<(u32, u64)> = None;
         for n in 0..40 {
             let picture = next(&mut viewer).await;
             let unix =
                 SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap() - picture.frame.captured.elapsed();
-            let shown = decoder.decode(&picture.frame.data).unwrap().expect("no delay");
-            let stamp = read_stamp(shown.y(), shown.strides().0, video.size).expect("a stamp");
+            eye.see(&picture.frame.data);
+            let stamp = read_stamp(&eye.luma, eye.size.0, video.size).expect("a stamp");
             let off = stamp.wrapping_sub(unix.as_millis() as u32) as i32;
             assert!(off.abs() <= 2, "{name}, picture {n}: stamp and `captured` are {off} ms apart");
             let at = picture.frame.at.0 / 1_000_000;

@@ -9,12 +9,15 @@
 #[cfg(feature = "v4l2")]
 #[allow(missing_docs)]
 mod abi;
+#[cfg(feature = "v4l2")]
+mod capture;
 pub mod choose;
 pub mod convert;
 pub mod device;
 mod font;
 #[cfg(feature = "v4l2")]
 mod inspect;
+mod live;
 pub mod lost;
 #[cfg_attr(not(feature = "openh264"), path = "openh264_absent.rs")]
 pub mod openh264;

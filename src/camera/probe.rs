@@ -64,11 +64,13 @@ fn explain(devices: &mut [DeviceInfo], wanted: &Video) {
             Ok(Plan::TestCard) => String::new(),
             Err(lost) => lost.to_string(),
         };
+        // The node's name stands above already.
         let path = device.path.display().to_string();
-        let words = words.strip_prefix(&path).map_or(words.as_str(), |rest| rest.trim_start_matches([':', ' ']));
+        let bare = |text: &str| text.strip_prefix(&path).unwrap_or(text).trim_start_matches([':', ' ']).to_owned();
+        let words = bare(&words);
         device.plan = match &device.node {
             NodeKind::Other(what) => format!("not used: {what}"),
-            NodeKind::Unreadable(_) => format!("not used: {words}"),
+            NodeKind::Unreadable(why) => format!("not used: {}", bare(why)),
             NodeKind::Pipeline(what) => format!("only when configured ({words}): {what}"),
             NodeKind::Capture if plan.is_err() => format!("not used: it {words}"),
             NodeKind::Capture if chosen.device() == Some(&device.path) => format!("chosen by `auto`: {words}"),
@@ -87,8 +89,13 @@ pub fn probe_table(devices: &[DeviceInfo]) -> String {
         if !device.bus.is_empty() {
             let _ = writeln!(out, "  at      {}", device.bus);
         }
-        for (n, format) in device.formats.iter().enumerate() {
+        let (usable, others): (Vec<_>, Vec<_>) = device.formats.iter().partition(|format| is_usable(format));
+        for (n, format) in usable.iter().enumerate() {
             let _ = writeln!(out, "  {}{}", if n == 0 { "gives   " } else { "        " }, describe(format));
+        }
+        if !others.is_empty() {
+            let names: Vec<&str> = others.iter().map(|format| format.fourcc.as_str()).collect();
+            let _ = writeln!(out, "  unused  {}", shorten(&names, ", "));
         }
         let _ = writeln!(out, "  plan    {}\n", device.plan);
     }
@@ -99,15 +106,15 @@ pub fn probe_table(devices: &[DeviceInfo]) -> String {
     out
 }
 
+fn is_usable(format: &FormatInfo) -> bool {
+    format.fourcc == "H264" || RawFormat::of(&format.fourcc).is_some()
+}
+
 /// `YUYV  640×480 at 30, 15 fps; 1280×720 at 10 fps`.
 fn describe(format: &FormatInfo) -> String {
-    const SHOWN: usize = 6;
-    let mut sizes: Vec<String> = format.sizes.iter().take(SHOWN).map(describe_size).collect();
-    if format.sizes.len() > SHOWN {
-        sizes.push(format!("and {} more sizes", format.sizes.len() - SHOWN));
-    }
-    let usable = if format.fourcc == "H264" || RawFormat::of(&format.fourcc).is_some() { "" } else { " (not usable)" };
-    format!("{:<5} {}{usable}", format.fourcc, sizes.join("; ")).trim_end().to_owned()
+    let sizes: Vec<String> = format.sizes.iter().map(describe_size).collect();
+    let sizes: Vec<&str> = sizes.iter().map(String::as_str).collect();
+    format!("{:<5} {}", format.fourcc, shorten(&sizes, "; ")).trim_end().to_owned()
 }
 
 fn describe_size(size: &SizeInfo) -> String {
@@ -117,11 +124,22 @@ fn describe_size(size: &SizeInfo) -> String {
         let _ = write!(text, " to {}×{}", max.width, max.height);
     }
     let rates: Vec<String> = size.rates.iter().map(|rate| format!("{}", (rate * 100.0).round() / 100.0)).collect();
-    if !rates.is_empty() {
-        let between = if size.any_rate_between { " to " } else { ", " };
-        let _ = write!(text, " at {} fps", rates.join(between));
-    }
+    let _ = match rates.as_slice() {
+        [] => Ok(()),
+        [first, .., last] if size.any_rate_between || rates.len() > 3 => write!(text, " at {first} to {last} fps"),
+        _ => write!(text, " at {} fps", rates.join(", ")),
+    };
     text
+}
+
+/// The first eight, and how many more there are.
+fn shorten(items: &[&str], between: &str) -> String {
+    const SHOWN: usize = 8;
+    let shown = items[..items.len().min(SHOWN)].join(between);
+    match items.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown}{between}and {more} more"),
+    }
 }
 
 #[cfg(test)]
@@ -197,7 +215,7 @@ mod tests {
 
 /dev/video3 (uvcvideo “HD Webcam”)
   at      usb-0000:01:00.0-1.2
-  gives   RG10   (not usable)
+  unused  RG10
   plan    not used: it gives RG10; Lunette needs H.264, YUYV, NV12, YU12 or MJPEG
 
 /dev/video4 (uvcvideo “HD Webcam”)

@@ -86,9 +86,37 @@ impl Outages {
     }
 }
 
+/// Sums up what happens often: the first at once, then at most one line a minute.
+#[derive(Debug, Default)]
+pub struct Tally {
+    unsaid: u32,
+    said: Option<Instant>,
+}
+
+impl Tally {
+    /// It happened once more. What to say of it, if anything.
+    pub fn one(&mut self, now: Instant, what: &str) -> Option<String> {
+        if self.said.is_some_and(|at| now.saturating_duration_since(at) < Outages::QUIET) {
+            self.unsaid += 1;
+            return None;
+        }
+        self.said = Some(now);
+        let unsaid = std::mem::take(&mut self.unsaid);
+        Some(if unsaid == 0 { what.to_owned() } else { format!("{what} (and {unsaid} times more before)") })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tally_is_one_line_a_minute() {
+        let begin = Instant::now();
+        let mut tally = Tally::default();
+        let said: Vec<_> = (0..122).filter_map(|s| tally.one(begin + Duration::from_secs(s), "damaged")).collect();
+        assert_eq!(said, ["damaged", "damaged (and 59 times more before)", "damaged (and 59 times more before)"]);
+    }
 
     #[test]
     fn backoff_doubles_to_five_seconds() {

@@ -2,40 +2,17 @@
 //!
 //! A filled buffer is read once and given back at once, before anything else is done with what was in it.
 
-use std::io;
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
-
-use super::abi::{self, Fract, PixFormat, StreamParm, cid, flag};
+use super::abi::{self, cid, flag};
+use super::capture::{BUFFERS, Device};
 use super::choose::{RawFormat, Target};
 use super::convert::{Converter, Layout};
 pub use super::inspect::inspect;
 use super::lost::Lost;
 use super::openh264::{EncodeError, Encoder};
 use super::picture::I420;
-use super::source::{Clock, PATIENCE, Step};
-use super::sys::{Buffers, Filled, Node, Ready, monotonic};
+use super::source::{Clock, Step};
 use crate::media::access_unit::Assembler;
 use crate::media::units::{Bitrate, FrameRate, Size};
-
-/// Buffers to ask for: one being filled, one ready, one being read, one to spare.
-const BUFFERS: u32 = 4;
-
-/// A timestamp that is further back than this is not believed.
-const OLDEST: Duration = Duration::from_secs(1);
-
-/// A device that streams.
-#[derive(Debug)]
-struct Device {
-    path: PathBuf,
-    label: String,
-    rate: FrameRate,
-    pix: PixFormat,
-    buffers: Buffers,
-    time: Timestamps,
-    /// The last buffer's number.
-    sequence: Option<u32>,
-}
 
 /// A device that gives H.264.
 #[derive(Debug)]
@@ -57,58 +34,6 @@ pub struct Raw {
     clock: Clock,
 }
 
-impl Device {
-    fn open(target: &Target, fourcc: [u8; 4]) -> Result<Self, Lost> {
-        let path = target.path.clone();
-        let lost = |what| move |error| Lost::from_errno(&target.path, what, error);
-        let node = Node::open(&path).map_err(lost("open"))?;
-        let pix = set_format(&node, fourcc, target.size).map_err(lost("VIDIOC_S_FMT"))?;
-        if pix.pixelformat != fourcc {
-            let has = String::from_utf8_lossy(&pix.pixelformat).into_owned();
-            return Err(Lost::Format { path, has });
-        }
-        let rate = set_rate(&node, target.rate);
-        if fourcc == *b"H264" {
-            // Each key frame is to be usable alone. Where the device cannot, the assembler does it.
-            let _ = set_control(&node, cid::REPEAT_SEQ_HEADER, 1);
-        }
-        let buffers = Buffers::start(node, BUFFERS).map_err(lost("VIDIOC_STREAMON"))?;
-        let label = target.label.clone();
-        Ok(Self { path, label, rate, pix, buffers, time: Timestamps::start(), sequence: None })
-    }
-
-    /// Waits for a filled buffer, at most for [`PATIENCE`].
-    fn wait(&mut self) -> Result<Option<Filled>, Lost> {
-        let ready = self.buffers.node().wait(PATIENCE).map_err(|error| self.lost("poll", error))?;
-        if ready == Ready::No {
-            return Ok(None);
-        }
-        match self.take()? {
-            None if ready == Ready::Failed => Err(self.lost("poll", io::Error::other("the device reports an error"))),
-            filled => Ok(filled),
-        }
-    }
-
-    fn take(&mut self) -> Result<Option<Filled>, Lost> {
-        self.buffers.take().map_err(|error| self.lost("VIDIOC_DQBUF", error))
-    }
-
-    fn give_back(&mut self, filled: Filled) -> Result<(), Lost> {
-        self.buffers.give_back(filled).map_err(|error| self.lost("VIDIOC_QBUF", error))
-    }
-
-    /// Whether buffers are missing between the last one and this.
-    fn has_gap(&mut self, filled: &Filled) -> bool {
-        let sequence = filled.buffer.sequence;
-        let before = self.sequence.replace(sequence);
-        before.is_some_and(|before| sequence.wrapping_sub(before) > 1 && sequence > before)
-    }
-
-    fn lost(&self, what: &'static str, error: io::Error) -> Lost {
-        Lost::from_errno(&self.path, what, error)
-    }
-}
-
 impl Coded {
     /// Opens a device and starts it.
     ///
@@ -122,16 +47,16 @@ impl Coded {
         Ok(coded)
     }
 
-    /// Waits for the next picture, at most for [`PATIENCE`]. None is left out: each is needed to decode the next.
+    /// Waits for the next picture, at most for [`super::source::PATIENCE`]. None is left out: each is needed to decode the next.
     ///
     /// # Errors
     /// When the device is gone or fails.
     pub fn step(&mut self) -> Result<Step, Lost> {
         let Some(filled) = self.device.wait()? else { return Ok(Step::Nothing) };
-        let captured = self.device.time.of(&filled);
+        let captured = self.device.captured(&filled);
         let damaged = filled.buffer.flags & flag::ERROR != 0;
         let gap = self.device.has_gap(&filled);
-        let unit = self.assembler.push(self.device.buffers.bytes(&filled));
+        let unit = self.assembler.push(self.device.bytes(&filled));
         self.device.give_back(filled)?;
         if gap {
             self.force_key();
@@ -155,13 +80,13 @@ impl Coded {
 
     /// Asks for a key frame, where the device has a control for it. Else the next one comes when it comes.
     pub fn force_key(&mut self) {
-        let _ = set_control(self.device.buffers.node(), cid::FORCE_KEY_FRAME, 1);
+        self.device.set(cid::FORCE_KEY_FRAME, 1);
     }
 
     /// Sets the bitrate, where the device has a control for it.
     pub fn set_bitrate(&mut self, bitrate: Bitrate) {
         let bps = i32::try_from(bitrate.bps()).unwrap_or(i32::MAX);
-        let _ = set_control(self.device.buffers.node(), cid::BITRATE, bps);
+        self.device.set(cid::BITRATE, bps);
     }
 
     /// Name and node, for people.
@@ -194,7 +119,7 @@ impl Raw {
         Ok(Self { device, converter, picture: I420::black(size), encoder, clock })
     }
 
-    /// Waits for the next picture, at most for [`PATIENCE`]. When several are ready, the latest wins.
+    /// Waits for the next picture, at most for [`super::source::PATIENCE`]. When several are ready, the latest wins.
     ///
     /// # Errors
     /// When the device is gone or fails, or the encoder does.
@@ -204,10 +129,10 @@ impl Raw {
             let Some(newer) = self.device.take()? else { break };
             self.device.give_back(std::mem::replace(&mut filled, newer))?;
         }
-        let captured = self.device.time.of(&filled);
+        let captured = self.device.captured(&filled);
         let damaged = filled.buffer.flags & flag::ERROR != 0;
         // What takes long is done on a copy; the other conversions are the copy.
-        let read = self.converter.read(self.device.buffers.bytes(&filled), &mut self.picture);
+        let read = self.converter.read(self.device.bytes(&filled), &mut self.picture);
         self.device.give_back(filled)?;
         if damaged {
             return Ok(Step::Damaged("the device marked it as damaged".to_owned()));
@@ -241,70 +166,4 @@ impl Raw {
     pub fn rate(&self) -> FrameRate {
         self.device.rate
     }
-}
-
-/// The kernel's timestamps → [`Instant`]s, by one pair of readings, so that no jitter is added.
-#[derive(Debug)]
-struct Timestamps {
-    instant: Instant,
-    monotonic: Duration,
-    last: Instant,
-}
-
-impl Timestamps {
-    fn start() -> Self {
-        let (before, instant, after) = (monotonic(), Instant::now(), monotonic());
-        Self { instant, monotonic: (before + after) / 2, last: instant }
-    }
-
-    /// When a buffer was captured. Never before the buffer before it; now, when the device's time makes no sense.
-    fn of(&mut self, filled: &Filled) -> Instant {
-        let now = Instant::now();
-        let buffer = &filled.buffer;
-        let micros = buffer.seconds.saturating_mul(1_000_000).saturating_add(buffer.microseconds);
-        let stamp = Duration::from_micros(u64::try_from(micros).unwrap_or(0));
-        let known = buffer.flags & flag::TIMESTAMP_MASK == flag::TIMESTAMP_MONOTONIC;
-        let captured = stamp.checked_sub(self.monotonic).map(|since| self.instant + since);
-        let sane = captured.filter(|at| known && *at <= now && now.duration_since(*at) <= OLDEST);
-        self.last = sane.unwrap_or(now).max(self.last + Duration::from_micros(1));
-        self.last
-    }
-}
-
-fn set_format(node: &Node, pixelformat: [u8; 4], size: Size) -> io::Result<PixFormat> {
-    let (width, height) = (size.width, size.height);
-    let pix = PixFormat { width, height, pixelformat, field: abi::FIELD_NONE, ..Default::default() };
-    let mut format = abi::Format::capture(pix);
-    node.call(abi::S_FMT, &mut format)?;
-    Ok(format.pix)
-}
-
-/// Sets the rate, where the device can. What it then is, as far as it says.
-fn set_rate(node: &Node, wanted: FrameRate) -> FrameRate {
-    let mut parm = StreamParm::capture(Fract::default());
-    if node.call(abi::G_PARM, &mut parm).is_err() {
-        return wanted;
-    }
-    if parm.capability & abi::CAP_TIMEPERFRAME != 0 {
-        let denominator = (wanted.fps() * 1000.0).round() as u32;
-        parm = StreamParm::capture(Fract { numerator: 1000, denominator });
-        if node.call(abi::S_PARM, &mut parm).is_err() {
-            return wanted;
-        }
-    }
-    let Fract { numerator, denominator } = parm.timeperframe;
-    FrameRate::new(f64::from(denominator) / f64::from(numerator)).unwrap_or(wanted)
-}
-
-/// Sets a control to the nearest value that it takes.
-fn set_control(node: &Node, id: u32, value: i32) -> io::Result<()> {
-    let mut query = abi::QueryCtrl { id, ..Default::default() };
-    node.call(abi::QUERYCTRL, &mut query)?;
-    if query.flags & abi::CTRL_UNUSABLE != 0 {
-        return Err(io::ErrorKind::Unsupported.into());
-    }
-    let (minimum, step) = (i64::from(query.minimum), i64::from(query.step.max(1)));
-    let clamped = i64::from(value).clamp(minimum, i64::from(query.maximum).max(minimum));
-    let value = minimum + (clamped - minimum) / step * step;
-    node.call(abi::S_CTRL, &mut abi::Control { id, value: i32::try_from(value).unwrap_or(query.maximum) })
 }

@@ -3,7 +3,7 @@
 //! - Nobody watches: state `idle`; nothing is open. Watching begins: the source is opened at once.
 //! - The first picture after opening is a key frame. A change of [`Demand::key_frames`] forces one more; so many requests
 //!   before a key frame are answered by that key frame. A change of bitrate is handed on.
-//! - A source that fails, or is silent for [`STALL`], is closed and opened again: after a pause that doubles, and at once
+//! - A source that fails, or is silent for too long ([`super::live`]), is closed and opened again: after a pause that doubles, and at once
 //!   when a video node comes, goes or changes. One WARN when it was lost, one INFO when it is back.
 
 use std::io;
@@ -17,22 +17,15 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use super::choose::{self, Choice, Plan};
+use super::live::Live;
 use super::lost::Lost;
 use super::probe::{self, Nodes};
-use super::retry::{Backoff, Outages};
+use super::retry::{Backoff, Outages, Tally};
 use super::source::{Clock, Source, Step};
 use super::v4l2;
 use crate::config::{Camera, Video};
 use crate::hub::{Demand, Publisher};
-use crate::media::frame::Frame;
-use crate::media::sps::Sps;
-use crate::media::status::{CameraState, CameraStatus, StreamInfo};
-
-/// A source that was live and then gives nothing for so long is lost.
-const STALL: Duration = Duration::from_secs(2);
-
-/// The same before its first picture: some cameras need a second or two to wake up.
-const FIRST_PICTURE: Duration = Duration::from_secs(5);
+use crate::media::status::{CameraState, CameraStatus};
 
 /// While waiting to try again, the device nodes are looked at so often.
 const LOOK: Duration = Duration::from_millis(250);
@@ -41,10 +34,7 @@ const LOOK: Duration = Duration::from_millis(250);
 const IDLE_LOOK: Duration = Duration::from_secs(1);
 
 /// Under `auto`, another device is taken when the one that was used is gone for so long.
-const FORSAKE: Duration = Duration::from_secs(10);
-
-/// A source that was live for so long before it failed is tried again at once.
-const PROVEN: Duration = Duration::from_secs(5);
+const FORSAKE: Duration = Duration::from_secs(3);
 
 /// All that the thread owns.
 #[derive(Debug)]
@@ -59,6 +49,7 @@ pub struct Worker {
     clock: Clock,
     outages: Outages,
     backoff: Backoff,
+    damage: Tally,
     chosen: Option<Chosen>,
 }
 
@@ -89,8 +80,9 @@ impl Worker {
         stop: CancellationToken,
     ) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_time().build()?;
-        let (outages, backoff) = Default::default();
-        Ok(Self { camera, video, demand, out, stop, runtime, clock: Clock::start(), outages, backoff, chosen: None })
+        let (outages, backoff, damage, clock) =
+            (Outages::default(), Backoff::default(), Tally::default(), Clock::start());
+        Ok(Self { camera, video, demand, out, stop, runtime, clock, outages, backoff, damage, chosen: None })
     }
 
     /// Runs until the stop token is cancelled.
@@ -157,7 +149,12 @@ impl Worker {
                     }
                 }
                 Step::Alive => live.heard(),
-                Step::Damaged(why) => live.damage(why),
+                Step::Damaged(why) => {
+                    if let Some(line) = self.damage.one(Instant::now(), &why) {
+                        warn!("{what} gave a damaged picture: {line}");
+                    }
+                    live.damage(why);
+                }
                 Step::Nothing => {}
             }
             live.check(&what)?;
@@ -170,14 +167,7 @@ impl Worker {
         let choice = match &self.camera {
             Camera::TestCard => Choice { plan: Plan::TestCard, reason: "showing the test card, as configured".into() },
             Camera::V4l2(v4l2) => choose::choose_for(&v4l2::inspect(&v4l2.device)?, &self.video)?,
-            Camera::Auto => match &self.chosen {
-                Some(chosen) if chosen.nodes == nodes => chosen.choice.clone(),
-                Some(Chosen { choice, .. }) if self.is_to_return(choice) => {
-                    let path = choice.plan.device().unwrap_or_else(|| unreachable!("is_to_return"));
-                    choose::choose_for(&v4l2::inspect(path)?, &self.video)?
-                }
-                _ => choose::choose(&probe::list(), &self.video),
-            },
+            Camera::Auto => self.auto(&nodes)?,
         };
         if self.chosen.as_ref().is_none_or(|chosen| chosen.choice.reason != choice.reason) {
             info!("{}", choice.reason);
@@ -187,10 +177,23 @@ impl Worker {
         Ok(plan)
     }
 
-    /// Under `auto`: whether the device that was lost lately is waited for, whatever else there is.
-    fn is_to_return(&self, choice: &Choice) -> bool {
-        let lately = self.outages.since().is_some_and(|since| since.elapsed() < FORSAKE);
-        choice.plan.device().is_some() && lately
+    /// What `auto` means now. While the nodes stay the same, so does the choice. A device that was lost is waited for, and
+    /// then another one is taken; but the test card never takes the place of a camera that failed.
+    fn auto(&self, nodes: &Nodes) -> Result<Choice, Lost> {
+        let Some(Chosen { choice, nodes: before }) = &self.chosen else {
+            return Ok(choose::choose(&probe::list(), &self.video));
+        };
+        if nodes == before {
+            return Ok(choice.clone());
+        }
+        let (Some(since), Some(path)) = (self.outages.since(), choice.plan.device()) else {
+            return Ok(choose::choose(&probe::list(), &self.video));
+        };
+        let other = choose::choose(&probe::list(), &self.video);
+        if since.elapsed() < FORSAKE || other.plan == Plan::TestCard {
+            return choose::choose_for(&v4l2::inspect(path)?, &self.video);
+        }
+        Ok(other)
     }
 
     /// Warns of a loss and reports it.
@@ -274,64 +277,5 @@ impl Worker {
                 return;
             }
         }
-    }
-}
-
-/// What is known of an open source.
-#[derive(Debug)]
-struct Live {
-    info: StreamInfo,
-    opened: Instant,
-    /// Since the first key frame.
-    since: Option<Instant>,
-    heard: Instant,
-    damage: Option<String>,
-}
-
-impl Live {
-    fn new(source: &Source) -> Self {
-        let (source, encoder, rate) = source.describe();
-        let info = StreamInfo { source, encoder: encoder.to_owned(), rate: Some(rate), ..StreamInfo::default() };
-        let now = Instant::now();
-        Self { info, opened: now, since: None, heard: now, damage: None }
-    }
-
-    fn picture(&mut self, frame: &Frame, sps: Option<Sps>) {
-        self.heard();
-        if frame.key && self.since.is_none() {
-            self.since = Some(self.heard);
-            debug!("first picture {} ms after opening", self.opened.elapsed().as_millis());
-        }
-        if let Some(sps) = sps {
-            self.info.profile = Some(sps.profile);
-            self.info.size = Some(sps.size);
-        }
-    }
-
-    fn heard(&mut self) {
-        self.heard = Instant::now();
-        self.damage = None;
-    }
-
-    /// Damaged pictures do not count as a sign of life.
-    fn damage(&mut self, why: String) {
-        debug!("damaged picture: {why}");
-        self.damage = Some(why);
-    }
-
-    fn is_proven(&self) -> bool {
-        self.since.is_some_and(|since| since.elapsed() >= PROVEN)
-    }
-
-    fn check(&self, what: &str) -> Result<(), Lost> {
-        let limit = if self.since.is_some() { STALL } else { FIRST_PICTURE };
-        if self.heard.elapsed() < limit {
-            return Ok(());
-        }
-        let (path, seconds) = (what.into(), limit.as_secs());
-        Err(match &self.damage {
-            Some(why) => Lost::Damaged { path, seconds, why: why.clone() },
-            None => Lost::Stalled { path, seconds },
-        })
     }
 }

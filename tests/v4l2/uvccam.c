@@ -380,8 +380,11 @@ int main(int argc, char **argv)
 
 	for (;;) {
 		struct { struct usb_raw_event head; struct usb_ctrlrequest request; } event = { .head.length = 8 };
-		if (ioctl(gadget, USB_RAW_IOCTL_EVENT_FETCH, &event) < 0)
+		if (ioctl(gadget, USB_RAW_IOCTL_EVENT_FETCH, &event) < 0) {
+			if (errno == EINTR)		/* SIGSTOP and SIGCONT: a camera that hangs for a while */
+				continue;
 			die("event");
+		}
 		if (event.head.type == USB_RAW_EVENT_CONTROL)
 			control(&event.request);
 		else if (event.head.type == EVENT_RESET || event.head.type == EVENT_DISCONNECT)

@@ -1,0 +1,207 @@
+//! A V4L2 capture device that streams: opening, negotiating, waiting, taking buffers and giving them back.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use super::abi::{self, Buffer, Fract, PixFormat, StreamParm, cid, flag};
+use super::choose::Target;
+use super::lost::Lost;
+use super::source::PATIENCE;
+use super::sys::{Buffers, Filled, Node, Ready, monotonic};
+use crate::media::units::{FrameRate, Size};
+
+/// Buffers to ask for: one being filled, one ready, one being read, one to spare.
+pub const BUFFERS: u32 = 4;
+
+/// A timestamp that is further back than this is not believed.
+const OLDEST: Duration = Duration::from_secs(1);
+
+/// A device that streams.
+#[derive(Debug)]
+pub struct Device {
+    path: PathBuf,
+    /// Name and node, for people.
+    pub label: String,
+    /// As negotiated.
+    pub rate: FrameRate,
+    /// As negotiated.
+    pub pix: PixFormat,
+    buffers: Buffers,
+    time: Timestamps,
+    /// The last buffer's number.
+    sequence: Option<u32>,
+}
+
+impl Device {
+    /// Opens a device, asks for format, size and rate, and starts it.
+    ///
+    /// # Errors
+    /// When the device cannot be opened, is busy, or does not take the format.
+    pub fn open(target: &Target, fourcc: [u8; 4]) -> Result<Self, Lost> {
+        let path = target.path.clone();
+        let lost = |what| move |error| Lost::from_errno(&target.path, what, error);
+        let node = Node::open(&path).map_err(lost("open"))?;
+        let pix = set_format(&node, fourcc, target.size).map_err(lost("VIDIOC_S_FMT"))?;
+        if pix.pixelformat != fourcc {
+            let has = String::from_utf8_lossy(&pix.pixelformat).into_owned();
+            return Err(Lost::Format { path, has });
+        }
+        let rate = set_rate(&node, target.rate);
+        if fourcc == *b"H264" {
+            // Each key frame is to be usable alone. Where the device cannot, the assembler does it.
+            let _ = set_control(&node, cid::REPEAT_SEQ_HEADER, 1);
+        }
+        let time = Timestamps::start();
+        let buffers = Buffers::start(node, BUFFERS).map_err(lost("VIDIOC_STREAMON"))?;
+        Ok(Self { path, label: target.label.clone(), rate, pix, buffers, time, sequence: None })
+    }
+
+    /// Waits for a filled buffer, at most for [`PATIENCE`].
+    ///
+    /// # Errors
+    /// When the device is gone or fails.
+    pub fn wait(&mut self) -> Result<Option<Filled>, Lost> {
+        let ready = self.buffers.node().wait(PATIENCE).map_err(|error| self.lost("poll", error))?;
+        if ready == Ready::No {
+            return Ok(None);
+        }
+        match self.take()? {
+            None if ready == Ready::Failed => Err(self.lost("poll", io::Error::other("the device reports an error"))),
+            filled => Ok(filled),
+        }
+    }
+
+    /// Takes a filled buffer, if there is one now.
+    ///
+    /// # Errors
+    /// When the device is gone or fails.
+    pub fn take(&mut self) -> Result<Option<Filled>, Lost> {
+        self.buffers.take().map_err(|error| self.lost("VIDIOC_DQBUF", error))
+    }
+
+    /// What is in a buffer.
+    pub fn bytes<'a>(&'a self, filled: &'a Filled) -> &'a [u8] {
+        self.buffers.bytes(filled)
+    }
+
+    /// Gives a buffer back to be filled again.
+    ///
+    /// # Errors
+    /// When the device is gone or fails.
+    pub fn give_back(&mut self, filled: Filled) -> Result<(), Lost> {
+        self.buffers.give_back(filled).map_err(|error| self.lost("VIDIOC_QBUF", error))
+    }
+
+    /// When a buffer was captured.
+    pub fn captured(&mut self, filled: &Filled) -> Instant {
+        self.time.of(&filled.buffer, Instant::now())
+    }
+
+    /// Whether buffers are missing between the last one and this.
+    pub fn has_gap(&mut self, filled: &Filled) -> bool {
+        let sequence = filled.buffer.sequence;
+        let before = self.sequence.replace(sequence);
+        before.is_some_and(|before| sequence > before && sequence - before > 1)
+    }
+
+    /// Sets a control to the nearest value that it takes. A device without this control is left as it is.
+    pub fn set(&self, id: u32, value: i32) {
+        let _ = set_control(self.buffers.node(), id, value);
+    }
+
+    /// An unplugged device fails in many ways, but its node is gone in each.
+    fn lost(&self, what: &'static str, error: io::Error) -> Lost {
+        if self.path.exists() { Lost::from_errno(&self.path, what, error) } else { Lost::Unplugged(self.path.clone()) }
+    }
+}
+
+/// The kernel's timestamps → [`Instant`]s, by one pair of readings, so that no jitter is added.
+#[derive(Debug)]
+struct Timestamps {
+    instant: Instant,
+    monotonic: Duration,
+    last: Instant,
+}
+
+impl Timestamps {
+    fn start() -> Self {
+        let (before, instant, after) = (monotonic(), Instant::now(), monotonic());
+        Self { instant, monotonic: (before + after) / 2, last: instant }
+    }
+
+    /// When a buffer was captured. Never before the buffer before it; now, when the device's time makes no sense.
+    fn of(&mut self, buffer: &Buffer, now: Instant) -> Instant {
+        let micros = buffer.seconds.saturating_mul(1_000_000).saturating_add(buffer.microseconds);
+        let stamp = Duration::from_micros(u64::try_from(micros).unwrap_or(0));
+        let known = buffer.flags & flag::TIMESTAMP_MASK == flag::TIMESTAMP_MONOTONIC;
+        let captured = stamp.checked_sub(self.monotonic).map(|since| self.instant + since);
+        let sane = captured.filter(|at| known && *at <= now && now.duration_since(*at) <= OLDEST);
+        self.last = sane.unwrap_or(now).max(self.last + Duration::from_micros(1));
+        self.last
+    }
+}
+
+fn set_format(node: &Node, pixelformat: [u8; 4], size: Size) -> io::Result<PixFormat> {
+    let (width, height) = (size.width, size.height);
+    let pix = PixFormat { width, height, pixelformat, field: abi::FIELD_NONE, ..Default::default() };
+    let mut format = abi::Format::capture(pix);
+    node.call(abi::S_FMT, &mut format)?;
+    Ok(format.pix)
+}
+
+/// Sets the rate, where the device can. What it then is, as far as it says.
+fn set_rate(node: &Node, wanted: FrameRate) -> FrameRate {
+    let mut parm = StreamParm::capture(Fract::default());
+    if node.call(abi::G_PARM, &mut parm).is_err() {
+        return wanted;
+    }
+    if parm.capability & abi::CAP_TIMEPERFRAME != 0 {
+        let denominator = (wanted.fps() * 1000.0).round() as u32;
+        parm = StreamParm::capture(Fract { numerator: 1000, denominator });
+        if node.call(abi::S_PARM, &mut parm).is_err() {
+            return wanted;
+        }
+    }
+    let Fract { numerator, denominator } = parm.timeperframe;
+    FrameRate::new(f64::from(denominator) / f64::from(numerator)).unwrap_or(wanted)
+}
+
+/// Sets a control to the nearest value that it takes.
+fn set_control(node: &Node, id: u32, value: i32) -> io::Result<()> {
+    let mut query = abi::QueryCtrl { id, ..Default::default() };
+    node.call(abi::QUERYCTRL, &mut query)?;
+    if query.flags & abi::CTRL_UNUSABLE != 0 {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
+    let (minimum, step) = (i64::from(query.minimum), i64::from(query.step.max(1)));
+    let clamped = i64::from(value).clamp(minimum, i64::from(query.maximum).max(minimum));
+    let value = minimum + (clamped - minimum) / step * step;
+    node.call(abi::S_CTRL, &mut abi::Control { id, value: i32::try_from(value).unwrap_or(query.maximum) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timestamps_are_believed_when_they_make_sense() {
+        let mut time = Timestamps::start();
+        let (start, zero) = (time.instant, time.monotonic);
+        let at = |ms: u64| start + Duration::from_millis(ms);
+        let buffer = |ms: u64, flags: u32| {
+            let stamp = zero + Duration::from_millis(ms);
+            let (seconds, microseconds) = (stamp.as_secs() as i64, i64::from(stamp.subsec_micros()));
+            Buffer { seconds, microseconds, flags, ..Default::default() }
+        };
+        let close = |a: Instant, b: Instant| a.max(b) - a.min(b) < Duration::from_micros(10);
+        let monotonic = flag::TIMESTAMP_MONOTONIC;
+        assert!(close(time.of(&buffer(100, monotonic), at(130)), at(100)), "its own time, not that of its arrival");
+        assert!(close(time.of(&buffer(133, monotonic), at(150)), at(133)));
+        assert!(close(time.of(&buffer(160, 0), at(170)), at(170)), "another clock");
+        assert!(close(time.of(&buffer(500, monotonic), at(200)), at(200)), "the future");
+        assert!(close(time.of(&buffer(201, monotonic), at(1500)), at(1500)), "too long ago");
+        assert!(time.of(&buffer(1400, monotonic), at(1510)) > at(1500), "never backwards");
+        assert!(close(time.of(&Buffer { seconds: -1, flags: monotonic, ..Default::default() }, at(1600)), at(1600)));
+    }
+}
