@@ -102,6 +102,8 @@ async fn latency(n: usize, time: Duration) {
         .into_iter()
         .map(|mut watcher| {
             tokio::spawn(async move {
+                // What came while the others joined is old by now.
+                watcher.run_for(Duration::from_secs(1)).await;
                 watcher.pictures.clear();
                 watcher.run_for(time).await;
                 watcher.pictures.iter().map(|seen| (seen.number, seen.at)).collect::<Vec<_>>()

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::camera;
 use crate::config::{self, Camera, Config, ConfigError, Flag, Loaded, Sources};
 
 /// Exit code when something failed.
@@ -176,6 +177,21 @@ impl Check {
             return Ok(config::DEFAULT_TOML.to_owned());
         }
         Ok(summary(&Config::load(&self.file.sources())?))
+    }
+}
+
+impl Probe {
+    /// The answer: a table for people, or JSON for programs.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON.
+    pub fn run(&self) -> serde_json::Result<String> {
+        let devices = camera::probe::list();
+        if self.json {
+            Ok(serde_json::to_string_pretty(&devices)? + "\n")
+        } else {
+            Ok(camera::probe::probe_table(&devices))
+        }
     }
 }
 

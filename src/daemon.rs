@@ -48,7 +48,9 @@ impl Daemon {
         let herald =
             tokio::spawn(herald::run(config.name.clone(), boot, outbox.clone(), hub.status(), stop_lobby.clone()));
         let settings = lobby::Settings { boot, max_viewers: config.viewers.max, ice: Vec::new() };
-        let context = viewer::Context { hub, outbox: outbox.clone(), certificate: identity.certificate, addresses };
+        let transport = viewer::rtc::Transport::start();
+        let context =
+            viewer::Context { hub, outbox: outbox.clone(), certificate: identity.certificate, transport, addresses };
         let lobby = tokio::spawn(lobby::run(settings, context, requests, stop_lobby.clone()));
         Ok(Self { camera_id: identity.camera, outbox, camera, lobby, herald, stop_lobby, stop_camera })
     }

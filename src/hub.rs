@@ -170,7 +170,8 @@ impl Drop for Subscription {
         let mut wishes = self.inner.wishes();
         wishes.viewers = wishes.viewers.saturating_sub(1);
         if wishes.viewers == 0 {
-            wishes.key_frame_wanted = false;
+            // The camera rests now, and begins with a key frame: nothing of the past matters.
+            *wishes = Wishes::default();
             // Under the lock, so that a viewer who comes in this moment is not overwritten.
             self.inner.demand.send_if_modified(|d| std::mem::replace(&mut d.watched, false));
         }

@@ -32,6 +32,9 @@ fn run(cli: &cli::Cli) -> anyhow::Result<()> {
             print!("{}", check.run()?);
             Ok(())
         }
-        Command::Probe(_) => anyhow::bail!("to be written"),
+        Command::Probe(probe) => {
+            print!("{}", probe.run()?);
+            Ok(())
+        }
     }
 }

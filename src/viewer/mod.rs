@@ -22,7 +22,7 @@ use crate::trust::{SessionId, ViewerId};
 use control::{FromViewer, Stats, ToViewer};
 use gate::Gate;
 use offer::{Choice, OfferError};
-use rtc::{Certificate, Peer, PeerEvent, Settings};
+use rtc::{Certificate, Peer, PeerEvent, Settings, Transport};
 
 /// What our own encoder makes, and what is assumed of a camera that has not been seen yet.
 const ASSUMED: ProfileLevelId = ProfileLevelId { profile: 0x42, constraints: 0xe0, level: 0x1f };
@@ -44,6 +44,8 @@ pub struct Context {
     pub outbox: Outbox,
     /// Who we are.
     pub certificate: Certificate,
+    /// Through what media is sent.
+    pub transport: Transport,
     /// Local addresses for media; a wildcard stands for every interface but loopback.
     pub addresses: Arc<[SocketAddr]>,
 }
@@ -114,6 +116,7 @@ pub async fn run(context: Context, attempt: Attempt, commands: mpsc::Receiver<Co
     let settings = Settings {
         choice: &choice,
         certificate: &context.certificate,
+        transport: &context.transport,
         addresses: &context.addresses,
         any_srtp: attempt.any_srtp,
     };

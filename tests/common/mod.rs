@@ -13,7 +13,8 @@ use lunette::lobby;
 use lunette::media::units::Bitrate;
 use lunette::signal::loopback::{self, Said};
 use lunette::trust::{BootId, ViewerId};
-use lunette::viewer::{Context, rtc::Certificate};
+use lunette::viewer::Context;
+use lunette::viewer::rtc::{Certificate, Transport};
 use replay::Replay;
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -86,6 +87,7 @@ impl Stage {
             hub: hub.clone(),
             outbox,
             certificate: Certificate::generate().unwrap(),
+            transport: Transport::start(),
             addresses: Arc::new(["127.0.0.1:0".parse().unwrap()]),
         };
         let settings = lobby::Settings { boot: BootId::random().unwrap(), max_viewers, ice: vec![] };

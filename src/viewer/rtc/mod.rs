@@ -1,5 +1,6 @@
 //! One peer connection. The only folder that imports `webrtc` and `rtc`.
 
+mod batch;
 mod certificate;
 mod handler;
 mod pulse;
@@ -70,6 +71,17 @@ pub enum PeerEvent {
     Control(Vec<u8>),
 }
 
+/// The sockets of all peer connections, and the task that sends for them. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Transport(Arc<batch::Batching>);
+
+impl Transport {
+    /// Needs a tokio runtime.
+    pub fn start() -> Self {
+        Self(batch::Batching::start())
+    }
+}
+
 /// How to make a peer connection.
 #[derive(Debug)]
 pub struct Settings<'a> {
@@ -77,6 +89,8 @@ pub struct Settings<'a> {
     pub choice: &'a Choice,
     /// Who we are.
     pub certificate: &'a Certificate,
+    /// Through what it is sent.
+    pub transport: &'a Transport,
     /// Local addresses; a wildcard stands for every interface but loopback.
     pub addresses: &'a [SocketAddr],
     /// Whether AES-CM is offered beside AES-GCM. GCM is the cheaper one on ARM, and taken only when offered alone.
@@ -137,6 +151,7 @@ impl Peer {
             .with_interceptor_registry(registry)
             .with_setting_engine(engine)
             .with_handler(handler.clone())
+            .with_runtime(settings.transport.0.clone())
             .with_udp_addrs(settings.addresses.to_vec())
             .build()
             .await
