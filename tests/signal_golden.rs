@@ -1,5 +1,5 @@
 //! The golden messages of tests/data/signal/, which the page's tests read too.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,5 +1,5 @@
 //! The house rules: imports go one way, each foreign library has one door, examples in the docs are true.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,8 +1,8 @@
 //! V4L2 capture against the kernel's own drivers. Runs in the virtual machine only (tests/v4l2/README.md), by name:
 //!
 //! ```text
-//! CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER="tests/v4l2/umlvm -t 300 -m 'vivid n_devs=1 node_types=0x1' --" \
-//!     cargo test --test v4l2_camera
+//! GUEST_MODULES='vivid n_devs=1 node_types=0x1' \
+//!     CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER=$PWD/tests/v4l2/runner cargo test --test v4l2_camera
 //! ```
 //!
 //! It unplugs and breaks the camera that it tests, so it must never meet a real one: it wants the driver `vivid`.

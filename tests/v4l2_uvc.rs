@@ -2,8 +2,8 @@
 //! (tests/v4l2/README.md), by name:
 //!
 //! ```text
-//! CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER="tests/v4l2/umlvm -t 300 -m dummy_hcd -m raw_gadget -m uvcvideo --" \
-//!     cargo test --test v4l2_uvc
+//! GUEST_MODULES='dummy_hcd,raw_gadget,uvcvideo' \
+//!     CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER=$PWD/tests/v4l2/runner cargo test --test v4l2_uvc
 //! ```
 //!
 //! The camera is a program, which is compiled here: ending it is unplugging, pausing it is a camera that hangs.

@@ -1,5 +1,5 @@
 //! The whole way from a camera to a viewer of another implementation, but for broker and browser.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod common;
 

@@ -62,11 +62,8 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for Tap {
     fn handle_read(&mut self, tagged: TaggedPacket) -> Result<(), Error> {
         if let Packet::Rtcp(packets) = &tagged.message.packet {
             self.pulse.heard();
-            let wants_key = |p: &Box<dyn rtc::rtcp::Packet>| {
-                let packet = p.as_any();
-                packet.is::<PictureLossIndication>() || packet.is::<FullIntraRequest>()
-            };
-            if packets.iter().any(wants_key) {
+            let mut packets = packets.iter().map(|packet| packet.as_any());
+            if packets.any(|packet| packet.is::<PictureLossIndication>() || packet.is::<FullIntraRequest>()) {
                 self.pulse.want_key_frame();
             }
         }
