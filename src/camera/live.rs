@@ -16,6 +16,10 @@ const STALL: Duration = Duration::from_secs(2);
 /// The same before its first picture: some cameras need a second or two to wake up.
 const FIRST_PICTURE: Duration = Duration::from_secs(5);
 
+/// A source that gives pictures, but none that can be shown, is lost after so long. Some cameras have ten seconds from one
+/// key frame to the next.
+const NO_KEY_FRAME: Duration = Duration::from_secs(20);
+
 /// A source that was live for so long works: when it is lost, it is tried again soon.
 const PROVEN: Duration = Duration::from_secs(5);
 
@@ -28,19 +32,23 @@ pub struct Live {
     /// Since the first key frame.
     pub since: Option<Instant>,
     heard: Instant,
+    shown: Instant,
     damage: Option<String>,
 }
 
 impl Live {
+    /// Opened a moment ago.
     pub fn new(source: &Source) -> Self {
         let (source, encoder, rate) = source.describe();
         let info = StreamInfo { source, encoder: encoder.to_owned(), rate: Some(rate), ..StreamInfo::default() };
         let now = Instant::now();
-        Self { info, opened: now, since: None, heard: now, damage: None }
+        Self { info, opened: now, since: None, heard: now, shown: now, damage: None }
     }
 
+    /// It gave a picture that can be shown, and its SPS where that is news.
     pub fn picture(&mut self, frame: &Frame, sps: Option<Sps>) {
         self.heard();
+        self.shown = self.heard;
         if frame.key && self.since.is_none() {
             self.since = Some(self.heard);
             debug!("first picture {} ms after opening", self.opened.elapsed().as_millis());
@@ -51,6 +59,7 @@ impl Live {
         }
     }
 
+    /// It gave a sign of life.
     pub fn heard(&mut self) {
         self.heard = Instant::now();
         self.damage = None;
@@ -61,11 +70,19 @@ impl Live {
         self.damage = Some(why);
     }
 
+    /// Whether it was live long enough to be called working.
     pub fn is_proven(&self) -> bool {
         self.since.is_some_and(|since| since.elapsed() >= PROVEN)
     }
 
+    /// Whether it still does what it should.
+    ///
+    /// # Errors
+    /// What it fails to do. `what` is its device.
     pub fn check(&self, what: &str) -> Result<(), Lost> {
+        if self.shown.elapsed() >= NO_KEY_FRAME && self.heard.elapsed() < STALL {
+            return Err(Lost::NoKeyFrame { path: what.into(), seconds: NO_KEY_FRAME.as_secs() });
+        }
         let limit = if self.since.is_some() { STALL } else { FIRST_PICTURE };
         if self.heard.elapsed() < limit {
             return Ok(());

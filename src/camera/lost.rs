@@ -44,6 +44,14 @@ pub enum Lost {
         /// For how long.
         seconds: u64,
     },
+    /// Pictures that cannot be shown.
+    #[error("{} gave no key frame for {seconds} s", .path.display())]
+    NoKeyFrame {
+        /// The node.
+        path: PathBuf,
+        /// For how long.
+        seconds: u64,
+    },
     /// Pictures that are all broken.
     #[error("{} gave only damaged pictures for {seconds} s, the last one: {why}", .path.display())]
     Damaged {
@@ -107,5 +115,29 @@ impl Lost {
     /// Whether the device is simply not there.
     pub fn is_gone(&self) -> bool {
         matches!(self, Self::Absent(_) | Self::Unplugged(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_errno_says_what_helps() {
+        for (errno, says) in [
+            (2, "/dev/video0 is not there; is the camera plugged in?"),
+            (19, "/dev/video0 was unplugged"),
+            (
+                13,
+                "/dev/video0: permission denied; add Lunette's user to the group `video` (sudo usermod -aG video USER)",
+            ),
+            (16, "/dev/video0 is used by another program; `fuser -v /dev/video0` names it"),
+            (28, "/dev/video0: VIDIOC_STREAMON: No space left on device (os error 28)"),
+        ] {
+            let lost =
+                Lost::from_errno(Path::new("/dev/video0"), "VIDIOC_STREAMON", io::Error::from_raw_os_error(errno));
+            assert_eq!(lost.to_string(), says);
+            assert_eq!(lost.is_gone(), matches!(errno, 2 | 19));
+        }
     }
 }

@@ -11,7 +11,8 @@ use super::lost::Lost;
 use super::openh264::{EncodeError, Encoder};
 use super::picture::I420;
 use super::source::{Clock, Step};
-use crate::media::access_unit::Assembler;
+use crate::media::access_unit::{AccessUnitError, Assembler};
+use crate::media::sps::Sps;
 use crate::media::units::{Bitrate, FrameRate, Size};
 
 /// A device that gives H.264.
@@ -22,6 +23,8 @@ pub struct Coded {
     clock: Clock,
     /// After a loss, and at the start, nothing can be shown before the next key frame.
     needs_key: bool,
+    /// An SPS that was news in a picture that was not shown.
+    sps: Option<Sps>,
 }
 
 /// A device that gives pixels.
@@ -41,7 +44,7 @@ impl Coded {
     /// When the device cannot be opened, is busy, or does not take the format.
     pub fn open(target: &Target, bitrate: Bitrate, clock: Clock) -> Result<Self, Lost> {
         let device = Device::open(target, *b"H264")?;
-        let mut coded = Self { device, assembler: Assembler::new(), clock, needs_key: true };
+        let mut coded = Self { device, assembler: Assembler::new(), clock, needs_key: true, sps: None };
         coded.set_bitrate(bitrate);
         coded.force_key();
         Ok(coded)
@@ -61,15 +64,21 @@ impl Coded {
         if gap {
             self.force_key();
         }
-        match unit {
-            _ if damaged => Ok(self.damaged("the device marked it as damaged".to_owned())),
-            Err(error) => Ok(self.damaged(error.to_string())),
-            Ok(Some(unit)) if unit.key || !self.needs_key => {
-                self.needs_key = false;
-                Ok(self.clock.frame(unit, captured))
-            }
-            Ok(_) => Ok(Step::Alive),
+        let mut unit = match unit {
+            _ if damaged => return Ok(self.damaged("the device marked it as damaged".to_owned())),
+            // The camera is in the middle of what it sent to nobody.
+            Err(AccessUnitError::NoParameterSets) if self.needs_key => return Ok(Step::Alive),
+            Err(error) => return Ok(self.damaged(error.to_string())),
+            Ok(None) => return Ok(Step::Alive),
+            Ok(Some(unit)) => unit,
+        };
+        self.sps = unit.sps.or(self.sps);
+        if self.needs_key && !unit.key {
+            return Ok(Step::Alive);
         }
+        self.needs_key = false;
+        unit.sps = self.sps.take();
+        Ok(self.clock.frame(unit, captured))
     }
 
     fn damaged(&mut self, why: String) -> Step {
