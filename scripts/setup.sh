@@ -72,14 +72,16 @@ need_node() {
 
 # What a build needs.
 need_build() {
-    apt_need build-essential pkg-config libclang-dev ca-certificates
+    apt_need build-essential ca-certificates
+    # The software encoder's assembly; on ARM the C compiler does it.
+    [ "$(dpkg --print-architecture 2>/dev/null)" != amd64 ] || apt_need nasm
     need_rust
     need_node
 }
 
 # What the tests need beside that.
 need_test() {
-    apt_need chromium mosquitto cmake clang iproute2
+    apt_need chromium mosquitto cmake iproute2 iputils-ping procps python3
     need_rust_component clippy cargo-clippy
     need_rust_component rustfmt rustfmt
 }

@@ -59,6 +59,7 @@ else
     step "lints" cargo clippy --locked --all-targets -- -D warnings
     step "each feature alone" features
     step "tests" cargo test --locked
+    step "joins leave nothing behind" env JOINS=300 cargo test --locked --test long
     step "fuzz targets build" fuzz_builds
     step "browser" browser
     step "kernel V4L2" v4l2

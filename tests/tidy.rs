@@ -26,7 +26,6 @@ const DOORS: &[(&str, &[&str])] = &[
     ("webrtc::", &["src/viewer/rtc/"]),
     ("rtc::interceptor", &["src/viewer/rtc/"]),
     ("rumqttc", &["src/signal/mqtt.rs", "src/log.rs"]),
-    ("v4l::", &["src/camera/"]),
     ("openh264::", &["src/camera/"]),
     ("rmqtt", &["src/local/", "src/log.rs", "src/signal/mqtt.rs"]),
     ("axum", &["src/local/"]),

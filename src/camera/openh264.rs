@@ -132,7 +132,7 @@ fn config(rate: FrameRate, bitrate: Bitrate) -> EncoderConfig {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
     use super::*;
     use crate::camera::testcard::{Card, read_stamp};
@@ -222,15 +222,5 @@ mod tests {
             let fits = kbps as usize * 8 / 10..=kbps as usize * 12 / 10;
             assert!(fits.contains(&measured), "asked for {kbps} kbit/s, got {measured}");
         }
-    }
-
-    /// `cargo test --release -- --ignored --nocapture cost`
-    #[test]
-    #[ignore = "a measurement"]
-    fn cost() {
-        let mut bench = Bench::new(1280, 720, Bitrate::kbps(2000));
-        let begin = Instant::now();
-        let bytes = bench.bytes(150);
-        println!("{:?} a picture with rendering, {} kbit/s", begin.elapsed() / 150, bytes * 8 / 5 / 1000);
     }
 }

@@ -52,15 +52,3 @@ fn text_moves_and_colour_are_there() {
     assert!(lit(165..240), "lines");
     assert!(picture.u.iter().any(|&u| u < 60) && picture.v.iter().any(|&v| v > 200), "bars");
 }
-
-/// `cargo test --release -- --ignored --nocapture cost`
-#[test]
-#[ignore = "a measurement"]
-fn cost() {
-    let mut card = card(1280, 720);
-    let begin = std::time::Instant::now();
-    for n in 0..1000u64 {
-        std::hint::black_box(card.render(Duration::from_millis(1_763_870_400_123 + 33 * n), n));
-    }
-    println!("{:?} a picture", begin.elapsed() / 1000);
-}

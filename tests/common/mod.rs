@@ -21,6 +21,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+type Publish = Box<dyn Fn(&[u8]) + Send + Sync>;
 type Mailboxes = Mutex<HashMap<ViewerId, mpsc::UnboundedSender<Value>>>;
 
 /// One camera with its lobby, and a loopback in the broker's place.
@@ -35,7 +36,7 @@ pub struct Stage {
 
 /// The viewers' side of the signaling.
 pub struct Signal {
-    publish: Box<dyn Fn(&[u8]) + Send + Sync>,
+    publish: Publish,
     mailboxes: Mailboxes,
 }
 

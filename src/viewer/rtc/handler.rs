@@ -1,6 +1,6 @@
 //! The connection's callbacks → events for the viewer's loop.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use tokio::sync::{Notify, mpsc};
@@ -9,15 +9,19 @@ use webrtc::peer_connection::{
     PeerConnectionEventHandler, RTCIceGatheringState, RTCPeerConnectionIceEvent, RTCPeerConnectionState,
 };
 
-use super::{PeerEvent, Pulse};
+use super::{PeerEvent, Pulse, lock};
 use crate::signal::message::Candidate;
 use crate::viewer::control;
+
+/// The `control` channel, while it is open. A channel keeps its connection alive and the connection keeps its handler,
+/// so it must be taken out again, or nothing of them is ever freed.
+pub(super) type Control = Arc<Mutex<Option<Arc<dyn DataChannel>>>>;
 
 /// Hears the connection. Its callbacks run on the connection's own task, so they never wait.
 pub(super) struct Handler {
     pub(super) events: mpsc::Sender<PeerEvent>,
     pub(super) gathered: Arc<Notify>,
-    pub(super) control: Arc<OnceLock<Arc<dyn DataChannel>>>,
+    pub(super) control: Control,
     pub(super) pulse: Arc<Pulse>,
 }
 
@@ -59,8 +63,15 @@ impl PeerConnectionEventHandler for Handler {
         let (events, slot, pulse) = (self.events.clone(), self.control.clone(), self.pulse.clone());
         tokio::spawn(async move {
             // Any other channel, and a second one of this name, is read and ignored.
-            let ours =
-                channel.label().await.is_ok_and(|label| label == control::LABEL) && slot.set(channel.clone()).is_ok();
+            let named = channel.label().await.is_ok_and(|label| label == control::LABEL);
+            let ours = named && {
+                let mut slot = lock(&slot);
+                let free = slot.is_none();
+                if free {
+                    *slot = Some(channel.clone());
+                }
+                free
+            };
             if ours {
                 let _ = events.try_send(PeerEvent::ControlOpen);
             }
@@ -76,6 +87,9 @@ impl PeerConnectionEventHandler for Handler {
                     DataChannelEvent::OnClose => break,
                     _ => {}
                 }
+            }
+            if ours {
+                lock(&slot).take();
             }
         });
     }

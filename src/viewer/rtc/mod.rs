@@ -7,7 +7,7 @@ mod pulse;
 mod tap;
 
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rtc::interceptor::{NackResponderBuilder, SenderReportBuilder, Slot};
@@ -17,7 +17,6 @@ use rtc::rtp_transceiver::rtp_sender::{
     RTCRtpHeaderExtensionCapability, RTCRtpRtxParameters, RtpCodecKind,
 };
 use tokio::sync::{Notify, mpsc};
-use webrtc::data_channel::DataChannel;
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::peer_connection::{
@@ -29,7 +28,7 @@ use super::control;
 use super::offer::{Choice, PLAYOUT_DELAY};
 use crate::hub::Picture;
 use crate::signal::message::Candidate;
-use handler::Handler;
+use handler::{Control, Handler};
 
 pub use certificate::Certificate;
 pub use pulse::Pulse;
@@ -101,7 +100,7 @@ pub struct Settings<'a> {
 pub struct Peer {
     connection: Arc<dyn PeerConnection>,
     track: Arc<TrackLocalStaticRTP>,
-    control: Arc<OnceLock<Arc<dyn DataChannel>>>,
+    control: Control,
     payload_type: u8,
     ssrc: u32,
     timestamp_offset: u32,
@@ -227,7 +226,8 @@ impl Peer {
 
     /// Sends a message on the `control` channel, once it is open. What does not fit its buffer is dropped.
     pub async fn say(&self, message: &control::ToViewer) {
-        if let Some(channel) = self.control.get() {
+        let channel = lock(&self.control).clone();
+        if let Some(channel) = channel {
             let _ = channel.send_text(&message.to_json()).await;
         }
     }
@@ -237,6 +237,10 @@ impl Peer {
         // An error says that it is closed already.
         let _ = self.connection.close().await;
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn doing<E: std::fmt::Display>(doing: &'static str) -> impl Fn(E) -> RtcError {

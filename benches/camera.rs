@@ -1,0 +1,37 @@
+//! What the test card and the software encoder cost: `cargo bench --bench camera`.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::time::{Duration, Instant};
+
+use lunette::camera::openh264::Encoder;
+use lunette::camera::testcard::Card;
+use lunette::media::rtp::Burst;
+use lunette::media::units::{Bitrate, FrameRate, MediaTime, Size};
+
+const PICTURES: u64 = 300;
+
+fn main() {
+    println!("{:>10} {:>12} {:>12} {:>14}", "size", "draw, ms", "encode, ms", "packetize, ms");
+    for (width, height, kbps) in [(640, 480, 800), (1280, 720, 2000), (1920, 1080, 4000)] {
+        let rate = FrameRate::new(30.0).unwrap();
+        let size = Size::new(width, height);
+        let mut card = Card::new(size, rate);
+        let mut encoder = Encoder::open(rate, Bitrate::kbps(kbps)).unwrap();
+        let mut spent = [Duration::ZERO; 3];
+        for n in 0..PICTURES {
+            let at = Duration::from_secs_f64(n as f64 / 30.0);
+            let start = Instant::now();
+            let picture = card.render(at, n);
+            let drawn = Instant::now();
+            let unit = encoder.encode(picture, MediaTime::since_start(at)).unwrap();
+            let encoded = Instant::now();
+            if let Some(unit) = unit {
+                std::hint::black_box(Burst::packetize(&unit.data));
+            }
+            let steps = [drawn - start, encoded - drawn, encoded.elapsed()];
+            spent.iter_mut().zip(steps).for_each(|(sum, step)| *sum += step);
+        }
+        let each = spent.map(|sum| sum.as_secs_f64() * 1e3 / PICTURES as f64);
+        println!("{:>10} {:>12.3} {:>12.3} {:>14.4}", size.to_string(), each[0], each[1], each[2]);
+    }
+}

@@ -1,0 +1,23 @@
+# Sourced by scripts/test.sh --all: what does not fit into ./dev test.
+# shellcheck shell=bash
+
+licenses() {
+    command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
+    # Advisories need their database from the network; a machine without one says so.
+    cargo deny check licenses bans sources && { cargo deny check advisories || echo "advisories: not checked, no database"; }
+}
+
+fuzz() {
+    command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
+    local target
+    for target in fuzz/fuzz_targets/*.rs; do
+        target=$(basename "$target" .rs)
+        mkdir -p "fuzz/corpus/$target"
+        cargo fuzz run -s none "$target" "fuzz/corpus/$target" "fuzz/seeds/$target" -- -max_total_time=60 || return
+    done
+}
+
+step "ten thousand joins" cargo test --locked --test long -- --nocapture
+step "the test kernel" tests/v4l2/selftest
+step "licenses" licenses
+step "fuzzing, a minute each" fuzz
