@@ -38,7 +38,7 @@ features() {
     done
 }
 
-fuzz_builds() { cargo check --locked --manifest-path fuzz/Cargo.toml --target-dir target/fuzz; }
+fuzz_builds() { RUSTFLAGS="--cfg fuzzing" cargo check --locked --manifest-path fuzz/Cargo.toml --target-dir target/fuzz; }
 
 browser() {
     npm_ci tests/browser && cargo build --locked && (cd tests/browser && node --test --test-concurrency=1 ./*.test.mjs)
