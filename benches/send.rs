@@ -2,6 +2,7 @@
 //!
 //! A replay camera gives H.264 at 2 Mbit/s and 30 fps. The viewers (str0m) run in a process of their own, so that CPU
 //! time and memory are those of Lunette's send path alone: hub, lobby, peer connections, encryption, sockets.
+//! `WORKERS=2` gives the runtime more than its one thread; `SECONDS_EACH=30` measures for longer.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 #[path = "../tests/common/mod.rs"]
@@ -19,7 +20,8 @@ use lunette::trust::ViewerId;
 use serde_json::{Value, json};
 
 fn main() {
-    let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let workers = std::env::var("WORKERS").map_or(1, |n| n.parse().unwrap());
+    let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build().unwrap();
     let mut arguments = std::env::args().skip(1);
     if arguments.next().as_deref() == Some("--viewers") {
         let n = arguments.next().unwrap().parse().unwrap();

@@ -85,6 +85,8 @@ pub fn run(run: &cli::Run) -> Result<()> {
     let loaded = run.load()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_name("lunette")
+        // See docs/decisions/0003-one-worker.md.
+        .worker_threads(1)
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
