@@ -3,7 +3,10 @@
 
 use std::time::{Duration, Instant};
 
+use lunette::camera::choose::RawFormat;
+use lunette::camera::convert::{Converter, Layout};
 use lunette::camera::openh264::Encoder;
+use lunette::camera::picture::I420;
 use lunette::camera::testcard::Card;
 use lunette::media::rtp::Burst;
 use lunette::media::units::{Bitrate, FrameRate, MediaTime, Size};
@@ -33,5 +36,20 @@ fn main() {
         }
         let each = spent.map(|sum| sum.as_secs_f64() * 1e3 / PICTURES as f64);
         println!("{:>10} {:>12.3} {:>12.3} {:>14.4}", size.to_string(), each[0], each[1], each[2]);
+    }
+    println!("\n{:>10} {:>12} {:>22}", "1280×720", "to I420, ms", "of full range, ms");
+    let size = Size::new(1280, 720);
+    for format in [RawFormat::Yu12, RawFormat::Nv12, RawFormat::Yuyv] {
+        let each = [false, true].map(|full_range| {
+            let layout = Layout { format, size, stride: 0, full_range };
+            let (mut picture, mut converter) = (I420::black(size), Converter::new(layout));
+            let buffer = vec![77; 1280 * 720 * 2];
+            let start = Instant::now();
+            for _ in 0..PICTURES {
+                converter.read(std::hint::black_box(&buffer), &mut picture).unwrap();
+            }
+            start.elapsed().as_secs_f64() * 1e3 / PICTURES as f64
+        });
+        println!("{:>10} {:>12.3} {:>22.3}", format.to_string(), each[0], each[1]);
     }
 }

@@ -9,7 +9,14 @@ NODE_NEEDED=20.19
 say() { printf '\033[1m== %s\033[0m\n' "$*" >&2; }
 
 as_root() {
-    if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        echo "./dev: packages are missing and there is no sudo; run ./dev setup once as root" >&2
+        exit 1
+    fi
 }
 
 # apt_need PACKAGE…: installs those that are missing.
@@ -63,9 +70,12 @@ need_node() {
     if command -v npm >/dev/null && at_least $NODE_NEEDED "$(node_version)"; then return; fi
     command -v npm >/dev/null || apt_need nodejs npm
     if ! at_least $NODE_NEEDED "$(node_version)"; then
-        # The system's is older than the page's build tool wants: a newer one beside it.
+        # The system's is older than the page's build tool wants: a newer one beside it, with an npm of its own, since
+        # Debian's finds its parts by Debian's node alone. 20.x is the last for 32-bit ARM.
+        local node=node@22
+        [ "$(uname -m)" != armv7l ] || node=node@20
         mkdir -p "$prefix"
-        npm install --prefix "$prefix" --no-fund --no-audit node@22
+        npm install --prefix "$prefix" --no-fund --no-audit $node npm@10
         export PATH=$prefix/node_modules/.bin:$PATH
     fi
 }
@@ -82,13 +92,12 @@ need_build() {
 # What the tests need beside that.
 need_test() {
     apt_need chromium mosquitto cmake iproute2 iputils-ping procps python3
-    need_rust_component clippy cargo-clippy
-    need_rust_component rustfmt rustfmt
+    need_lints
 }
 
-need_rust_component() {
-    command -v "$2" >/dev/null && return
-    if command -v rustup >/dev/null; then rustup component add "$1"; else apt_need "rust-$1-web" 2>/dev/null || apt_need "$1"; fi
+need_lints() {
+    cargo clippy --version >/dev/null 2>&1 && cargo fmt --version >/dev/null 2>&1 && return
+    if command -v rustup >/dev/null; then rustup component add clippy rustfmt; else apt_need rust-web-clippy rustfmt-web; fi
 }
 
 # npm_ci FOLDER: its dependencies, when they are not those of its lock file already.

@@ -49,7 +49,7 @@ v4l2() { tests/v4l2/run; }
 need_build
 step "page" page
 if [ "$mode" = --fast ]; then
-    need_rust_component clippy cargo-clippy
+    need_lints
     step "format" cargo fmt --check
     step "lints" cargo clippy --locked --all-targets -- -D warnings
     step "unit tests" cargo test --locked --lib --bins --test signal_golden --test config --test tidy

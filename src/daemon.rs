@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use tokio::signal::unix::{SignalKind, signal};
@@ -18,6 +19,9 @@ use crate::signal::Outbox;
 use crate::signal::mqtt::Broker;
 use crate::trust::{BootId, CameraId};
 use crate::{camera, cli, herald, hub, lobby, viewer};
+
+/// A driver may hold a call for seconds when its device hangs.
+const CAMERA_GOODBYE: Duration = Duration::from_secs(3);
 
 /// A camera at work. [`Daemon::stop`] ends it in the reverse order of its start.
 pub struct Daemon {
@@ -70,9 +74,14 @@ impl Daemon {
         let herald = self.herald.await.context("the status failed");
         self.outbox.close().await;
         self.stop_camera.cancel();
-        let camera = tokio::task::spawn_blocking(move || self.camera.join())
-            .await?
-            .map_err(|_| anyhow::anyhow!("the camera thread panicked"));
+        let joined = tokio::task::spawn_blocking(move || self.camera.join());
+        let camera = match tokio::time::timeout(CAMERA_GOODBYE, joined).await {
+            Ok(joined) => joined?.map_err(|_| anyhow::anyhow!("the camera thread panicked")),
+            Err(_) => {
+                warn!("the camera's driver does not answer; stopping without it");
+                Ok(())
+            }
+        };
         lobby.and(herald).and(camera)
     }
 }
@@ -92,7 +101,7 @@ pub fn run(run: &cli::Run) -> Result<()> {
         .context("cannot start the runtime")?;
     let served = runtime.block_on(serve(loaded, run.local));
     // Nothing that is left may hold up the exit.
-    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    runtime.shutdown_timeout(Duration::from_secs(1));
     served
 }
 

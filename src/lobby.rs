@@ -7,7 +7,7 @@ mod book;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, error, info_span};
@@ -15,7 +15,7 @@ use tracing::{Instrument, debug, error, info_span};
 use crate::signal::Inbound;
 use crate::signal::message::{EndReason, IceServer, Limits, Refusal, Request, Response};
 use crate::trust::{BootId, SessionId};
-use crate::viewer::{self, Attempt, Command, Context, Outcome};
+use crate::viewer::{self, Attempt, Command, Context, Leave, Outcome};
 use book::{Book, Verdict};
 
 /// Commands that wait for a viewer's loop.
@@ -57,11 +57,17 @@ pub async fn run(settings: Settings, context: Context, mut requests: mpsc::Recei
     lobby.close().await;
 }
 
+/// The lobby's ends of a viewer's channels.
+struct Viewer {
+    commands: mpsc::Sender<Command>,
+    leave: watch::Sender<Option<Leave>>,
+}
+
 struct Lobby {
     settings: Settings,
     context: Context,
     book: Book,
-    viewers: HashMap<SessionId, mpsc::Sender<Command>>,
+    viewers: HashMap<SessionId, Viewer>,
     tasks: JoinSet<Outcome>,
     /// Whose session a task was, for one that panicked.
     sessions: HashMap<tokio::task::Id, SessionId>,
@@ -79,7 +85,7 @@ impl Lobby {
             Verdict::Admit { replaces, any_srtp } => {
                 if let Some(old) = replaces {
                     let text = "A newer session of this viewer took its place.";
-                    self.command(old, Command::End(EndReason::Replaced, text.into()));
+                    self.end(old, Leave::End(EndReason::Replaced, text.into()));
                 }
                 if let Request::Offer(offer) = request {
                     self.admit(Attempt { viewer: from, offer, any_srtp });
@@ -91,7 +97,7 @@ impl Lobby {
                     self.command(session, Command::Candidate(candidate));
                 }
             }
-            Verdict::Bye(session) => self.command(session, Command::Bye),
+            Verdict::Bye(session) => self.end(session, Leave::Bye),
             Verdict::Refuse { session, reason, text } => {
                 debug!("refused an offer: {text}");
                 let refusal = Refusal { re: "offer".into(), session: Some(session), reason, text };
@@ -104,15 +110,22 @@ impl Lobby {
     fn admit(&mut self, attempt: Attempt) {
         let session = attempt.offer.session;
         let (sender, commands) = mpsc::channel(COMMANDS);
-        self.viewers.insert(session, sender);
+        let (leave, told) = watch::channel(None);
+        self.viewers.insert(session, Viewer { commands: sender, leave });
         let span = info_span!("viewer", id = %attempt.viewer.as_str().get(..6).unwrap_or_default());
-        let task = self.tasks.spawn(viewer::run(self.context.clone(), attempt, commands).instrument(span));
+        let task = self.tasks.spawn(viewer::run(self.context.clone(), attempt, commands, told).instrument(span));
         self.sessions.insert(task.id(), session);
     }
 
-    /// Never waits: a viewer that does not take its commands loses them, candidates in the main.
+    fn end(&mut self, session: SessionId, why: Leave) {
+        if let Some(viewer) = self.viewers.get(&session) {
+            viewer.leave.send_replace(Some(why));
+        }
+    }
+
+    /// Never waits: a viewer that does not take its commands loses them.
     fn command(&mut self, session: SessionId, command: Command) {
-        if self.viewers.get(&session).is_some_and(|viewer| viewer.try_send(command).is_err()) {
+        if self.viewers.get(&session).is_some_and(|viewer| viewer.commands.try_send(command).is_err()) {
             debug!("a viewer does not take its commands");
         }
     }
@@ -133,9 +146,8 @@ impl Lobby {
 
     async fn close(mut self) {
         for viewer in self.viewers.values() {
-            let _ = viewer.try_send(Command::End(EndReason::Shutdown, "Lunette is stopping.".into()));
+            viewer.leave.send_replace(Some(Leave::shutdown()));
         }
-        self.viewers.clear();
         let goodbyes = async { while self.tasks.join_next().await.is_some() {} };
         // Whoever takes longer is cut off when the set is dropped.
         let _ = tokio::time::timeout(GOODBYE, goodbyes).await;

@@ -115,6 +115,7 @@ async fn a_broker_that_was_killed_is_found_again() {
     Viewer::at(&broker).await.reads("status", camera.is_status(true)).await;
     for round in ["short", "long"] {
         broker.kill();
+        broker.is_missed().await;
         // More than can wait, so that there is no room for what a new connection needs.
         for n in 0..if round == "long" { 1000 } else { 1 } {
             camera.outbox.send(me(), &end(&n.to_string()));

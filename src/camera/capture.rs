@@ -95,12 +95,12 @@ impl Device {
 
     /// When a buffer was captured.
     pub fn captured(&mut self, filled: &Filled) -> Instant {
-        self.time.of(&filled.buffer, Instant::now())
+        self.time.of(filled.buffer(), Instant::now())
     }
 
     /// Whether buffers are missing between the last one and this.
     pub fn has_gap(&mut self, filled: &Filled) -> bool {
-        let sequence = filled.buffer.sequence;
+        let sequence = filled.buffer().sequence;
         let before = self.sequence.replace(sequence);
         before.is_some_and(|before| sequence > before && sequence - before > 1)
     }

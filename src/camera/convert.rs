@@ -125,18 +125,15 @@ impl Converter {
         if self.layout.format != RawFormat::Mjpg {
             return Ok(());
         }
-        let size = decode_jpeg(&self.jpeg, &mut self.pixels)?;
-        if size != self.layout.size {
-            return Err(ConvertError::JpegSize(size, self.layout.size));
-        }
-        ycbcr(&self.pixels, size.width as usize, picture);
+        decode_jpeg(&self.jpeg, self.layout.size, &mut self.pixels)?;
+        ycbcr(&self.pixels, self.layout.size.width as usize, picture);
         to_limited_range(picture);
         Ok(())
     }
 }
 
 #[cfg(feature = "openh264")]
-fn decode_jpeg(jpeg: &[u8], pixels: &mut Vec<u8>) -> Result<Size, ConvertError> {
+fn decode_jpeg(jpeg: &[u8], wanted: Size, pixels: &mut Vec<u8>) -> Result<(), ConvertError> {
     use zune_core::bytestream::ZCursor;
     use zune_core::colorspace::ColorSpace;
     use zune_core::options::DecoderOptions;
@@ -148,13 +145,16 @@ fn decode_jpeg(jpeg: &[u8], pixels: &mut Vec<u8>) -> Result<Size, ConvertError> 
     decoder.decode_headers().map_err(failed)?;
     let info = decoder.info().ok_or_else(|| ConvertError::Jpeg("no size".to_owned()))?;
     let size = Size::new(u32::from(info.width), u32::from(info.height));
+    // Before there is memory for it: a damaged header may claim any size.
+    if size != wanted {
+        return Err(ConvertError::JpegSize(size, wanted));
+    }
     pixels.resize(size.pixels() as usize * 3, 0);
-    decoder.decode_into(pixels).map_err(failed)?;
-    Ok(size)
+    decoder.decode_into(pixels).map_err(failed)
 }
 
 #[cfg(not(feature = "openh264"))]
-fn decode_jpeg(_jpeg: &[u8], _pixels: &mut Vec<u8>) -> Result<Size, ConvertError> {
+fn decode_jpeg(_jpeg: &[u8], _wanted: Size, _pixels: &mut Vec<u8>) -> Result<(), ConvertError> {
     Err(ConvertError::NotBuilt)
 }
 

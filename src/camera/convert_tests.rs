@@ -153,31 +153,3 @@ proptest! {
         let _ = convert(Layout { format: RawFormat::Mjpg, size: Size::new(16, 16), ..layout }, &jpeg);
     }
 }
-
-/// `cargo test --release --lib -- --ignored --nocapture cost`
-#[test]
-#[ignore = "a measurement"]
-fn cost() {
-    let size = Size::new(1280, 720);
-    for format in [RawFormat::Yu12, RawFormat::Nv12, RawFormat::Yuyv] {
-        for full_range in [false, true] {
-            let layout = Layout { format, size, stride: 0, full_range };
-            let (mut picture, mut converter) = (I420::black(size), Converter::new(layout));
-            let buffer = vec![77; 1280 * 720 * 2];
-            let begin = std::time::Instant::now();
-            for _ in 0..100 {
-                converter.read(std::hint::black_box(&buffer), &mut picture).unwrap();
-            }
-            println!("{format}, full range {full_range}: {:?} a picture", begin.elapsed() / 100);
-        }
-    }
-    let Ok(jpeg) = std::fs::read("/tmp/720p.jpg") else { return println!("no /tmp/720p.jpg") };
-    let layout = Layout { format: RawFormat::Mjpg, size, stride: 0, full_range: true };
-    let (mut picture, mut converter) = (I420::black(size), Converter::new(layout));
-    let begin = std::time::Instant::now();
-    for _ in 0..100 {
-        converter.read(&jpeg, &mut picture).unwrap();
-        converter.finish(&mut picture).unwrap();
-    }
-    println!("JPEG of {} kB: {:?} a picture", jpeg.len() / 1000, begin.elapsed() / 100);
-}

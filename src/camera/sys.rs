@@ -93,8 +93,14 @@ mod v4l2 {
     /// A buffer that was taken and not yet given back. Only while it exists do we read the memory.
     #[derive(Debug)]
     pub struct Filled {
+        buffer: Buffer,
+    }
+
+    impl Filled {
         /// The kernel's words on it.
-        pub buffer: Buffer,
+        pub fn buffer(&self) -> &Buffer {
+            &self.buffer
+        }
     }
 
     #[derive(Debug)]

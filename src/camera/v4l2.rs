@@ -57,7 +57,7 @@ impl Coded {
     pub fn step(&mut self) -> Result<Step, Lost> {
         let Some(filled) = self.device.wait()? else { return Ok(Step::Nothing) };
         let captured = self.device.captured(&filled);
-        let damaged = filled.buffer.flags & flag::ERROR != 0;
+        let damaged = filled.buffer().flags & flag::ERROR != 0;
         let gap = self.device.has_gap(&filled);
         let unit = self.assembler.push(self.device.bytes(&filled));
         self.device.give_back(filled)?;
@@ -139,7 +139,7 @@ impl Raw {
             self.device.give_back(std::mem::replace(&mut filled, newer))?;
         }
         let captured = self.device.captured(&filled);
-        let damaged = filled.buffer.flags & flag::ERROR != 0;
+        let damaged = filled.buffer().flags & flag::ERROR != 0;
         // What takes long is done on a copy; the other conversions are the copy.
         let read = self.converter.read(self.device.bytes(&filled), &mut self.picture);
         self.device.give_back(filled)?;

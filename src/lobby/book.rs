@@ -14,6 +14,8 @@ const OFFERS: u32 = 20;
 const WINDOW: Duration = Duration::from_secs(10);
 /// Candidate messages taken for one session; a viewer repeats them with each repeated offer.
 const CANDIDATES: u16 = 256;
+/// Sessions beyond the cap that are on their way out.
+const LEAVING: usize = 16;
 /// Viewers whose recent past is remembered.
 const REMEMBERED: usize = 1024;
 
@@ -115,6 +117,9 @@ impl Book {
         if visitor.offers > OFFERS {
             let text = format!("More than {OFFERS} offers in {} s; wait 10 s.", WINDOW.as_secs());
             return refuse(RefusedReason::TooMany, text);
+        }
+        if self.sessions.len() >= usize::from(self.max) + LEAVING {
+            return refuse(RefusedReason::Full, "Too many viewers come and go at once; wait 10 s.".into());
         }
         let mine = || self.sessions.iter().filter(|(_, known)| known.viewer == from && !known.leaving);
         let replaces = if mine().count() >= PER_VIEWER {

@@ -8,8 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{Filter, LastWill, Packet, Publish, PublishProperties};
-use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions};
+use rumqttc::v5::mqttbytes::v5::{
+    DisconnectReasonCode, Filter, LastWill, Packet, PubAckReason, Publish, PublishProperties,
+};
+use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, MqttState, StateError};
 use rumqttc::{NetworkOptions, Outgoing, TlsConfiguration, Transport};
 use tokio::sync::{Notify, mpsc};
 use tracing::{debug, info, warn};
@@ -21,6 +23,8 @@ use crate::trust::{BootId, CameraId, MAX_MESSAGE, ViewerId};
 
 /// Outgoing messages that wait for the connection.
 const OUTGOING: usize = 256;
+/// Outgoing messages that the broker has not acknowledged. The library keeps a place for each.
+const IN_FLIGHT: u16 = 64;
 /// A response that did not reach its viewer by then is of no use (docs/signaling.md: the viewer asks again).
 const EXPIRY_SECONDS: u32 = 30;
 /// The largest packet that a broker may hand us: a message, its topic, its properties.
@@ -49,6 +53,8 @@ struct Inner {
     boot: BootId,
     /// What is published on each connection.
     status: Mutex<Vec<u8>>,
+    /// The status found no room among the messages that wait.
+    status_unsaid: AtomicBool,
     connected: AtomicBool,
     closing: AtomicBool,
     closed: Notify,
@@ -71,6 +77,7 @@ pub fn open(broker: Broker, camera: CameraId, boot: BootId) -> (mpsc::Receiver<I
         camera,
         boot,
         status: Mutex::default(),
+        status_unsaid: AtomicBool::new(false),
         connected: AtomicBool::new(false),
         closing: AtomicBool::new(false),
         closed: Notify::new(),
@@ -81,13 +88,9 @@ pub fn open(broker: Broker, camera: CameraId, boot: BootId) -> (mpsc::Receiver<I
 }
 
 fn options(broker: Broker, camera: &CameraId, boot: BootId) -> MqttOptions {
-    let BrokerUrl { scheme, host, port, path } = &broker.url;
+    let BrokerUrl { scheme, host, port, .. } = &broker.url;
     // rumqttc wants the whole URL in the host's place for WebSocket.
-    let address = match scheme {
-        BrokerScheme::Mqtt | BrokerScheme::Mqtts => host.clone(),
-        BrokerScheme::Ws => format!("ws://{host}:{port}{path}"),
-        BrokerScheme::Wss => format!("wss://{host}:{port}{path}"),
-    };
+    let address = if scheme.is_websocket() { broker.url.to_string() } else { host.clone() };
     let mut options = MqttOptions::new(format!("lunette-{camera}"), address, *port);
     let tls = || broker.tls.clone().map_or_else(TlsConfiguration::default, TlsConfiguration::Rustls);
     options.set_transport(match scheme {
@@ -107,6 +110,7 @@ fn options(broker: Broker, camera: &CameraId, boot: BootId) -> MqttOptions {
         .set_keep_alive(KEEP_ALIVE)
         .set_clean_start(true)
         .set_max_packet_size(Some(MAX_PACKET))
+        .set_outgoing_inflight_upper_limit(IN_FLIGHT)
         .set_last_will(LastWill::new(topic::status(camera), will, QoS::AtLeastOnce, true, None));
     options
 }
@@ -120,6 +124,9 @@ impl Inner {
             if self.closing.load(Ordering::Relaxed) {
                 break;
             }
+            // What was still heard may say why; the rest that the library remembers can block the next connection.
+            let state = std::mem::replace(&mut connection.state, MqttState::new(IN_FLIGHT, false));
+            state.events.into_iter().for_each(|event| self.event(event));
             debug!("signal: {lost:?}");
             if losses.count == 0 {
                 warn!("signal: no connection to the broker ({scheme:?}): {}; trying again", explain(&lost));
@@ -131,68 +138,93 @@ impl Inner {
 
     /// One connection, from CONNECT to its loss.
     async fn run_once(&self, connection: &mut EventLoop, losses: &mut Losses, scheme: BrokerScheme) -> ConnectionError {
+        let mut subscribed = true;
         loop {
             match connection.poll().await {
                 Ok(Event::Incoming(Packet::ConnAck(_))) => {
+                    if self.closing.load(Ordering::Relaxed) {
+                        return ConnectionError::RequestsDone;
+                    }
                     self.connected.store(true, Ordering::Relaxed);
                     match losses.connected() {
                         0 => info!("signal: connected to the broker ({scheme:?})"),
                         n => info!("signal: connected to the broker ({scheme:?}) again, after {n} attempts"),
                     }
-                    self.greet();
-                }
-                Ok(Event::Incoming(Packet::Publish(publish))) => self.incoming(&publish),
-                Ok(Event::Incoming(Packet::SubAck(ack))) => {
-                    use rumqttc::v5::mqttbytes::v5::SubscribeReasonCode as Code;
-                    if ack.return_codes.iter().any(|code| !matches!(code, Code::Success(_))) {
-                        warn!("signal: the broker does not let this user subscribe below lunette/1/{}", self.camera);
-                    }
+                    subscribed = false;
+                    self.status_unsaid.store(true, Ordering::Relaxed);
                 }
                 // Some brokers keep the connection open after our goodbye.
                 Ok(Event::Outgoing(Outgoing::Disconnect)) => return ConnectionError::RequestsDone,
-                Ok(_) => {}
+                Ok(event) => self.event(event),
                 Err(e) => return e,
+            }
+            // Old messages may fill the queue; each that leaves comes by here.
+            subscribed = subscribed || self.subscribe();
+            let closing = self.closing.load(Ordering::Relaxed);
+            if subscribed && !closing && self.status_unsaid.swap(false, Ordering::Relaxed) {
+                self.say_status();
             }
         }
     }
 
-    /// What must be said on each new connection.
-    fn greet(&self) {
+    fn event(&self, event: Event) {
+        use rumqttc::v5::mqttbytes::v5::SubscribeReasonCode::Success;
+        match event {
+            Event::Incoming(Packet::Publish(publish)) => self.incoming(&publish),
+            Event::Incoming(Packet::SubAck(ack)) if !ack.return_codes.iter().all(|c| matches!(c, Success(_))) => {
+                warn!("signal: the broker does not let this user subscribe below lunette/1/{}", self.camera);
+            }
+            Event::Incoming(Packet::PubAck(ack)) if ack.reason == PubAckReason::NotAuthorized => {
+                let why = format!("the broker does not let this user publish below lunette/1/{}", self.camera);
+                self.intake.junk(&why);
+            }
+            _ => {}
+        }
+    }
+
+    fn subscribe(&self) -> bool {
         let filters =
             [topic::request(&self.camera), topic::status(&self.camera)].map(|path| Filter::new(path, QoS::AtLeastOnce));
-        if self.client.try_subscribe_many(filters).is_err() {
-            warn!("signal: too many messages wait for the broker; could not subscribe");
-        }
-        self.say_status();
+        self.client.try_subscribe_many(filters).is_ok()
     }
 
     fn say_status(&self) {
         let status = self.status.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if !status.is_empty() {
-            self.publish(topic::status(&self.camera), status, true);
+        if !status.is_empty() && !self.publish(topic::status(&self.camera), status, true) {
+            self.status_unsaid.store(true, Ordering::Relaxed);
         }
     }
 
     fn incoming(&self, publish: &Publish) {
         if publish.topic == topic::status(&self.camera).as_bytes() {
-            // A last will of an earlier start can come after our status and would then stay; so could junk.
-            let ours = serde_json::from_slice::<Status>(&publish.payload);
-            if !ours.is_ok_and(|status| status.boot == self.boot) && !self.closing.load(Ordering::Relaxed) {
-                self.intake.junk("somebody else's status on our topic; said ours again");
-                self.say_status();
+            // A last will, of an earlier start or of an earlier connection of ours, can come after our status and would
+            // then stay; so could junk.
+            let status = serde_json::from_slice::<Status>(&publish.payload).ok();
+            let ours = status.filter(|status| status.boot == self.boot);
+            if ours.as_ref().is_some_and(|status| status.online) || self.closing.load(Ordering::Relaxed) {
+                return;
             }
+            if ours.is_none() {
+                self.intake.junk("somebody else's status on our topic; said ours again");
+            }
+            self.say_status();
+        } else if publish.retain {
+            self.intake.junk("a request that the broker keeps: nobody asks it now");
         } else if let Some((to, refusal)) = self.intake.take(&publish.payload) {
             let payload = crate::trust::seal(&to, Response::Refused(refusal).to_json());
             self.publish(topic::response(&self.camera, &to), payload, false);
         }
     }
 
-    fn publish(&self, topic: String, payload: Vec<u8>, retain: bool) {
+    /// Whether it found room.
+    fn publish(&self, topic: String, payload: Vec<u8>, retain: bool) -> bool {
         let expiry = (!retain).then_some(EXPIRY_SECONDS);
         let properties = PublishProperties { message_expiry_interval: expiry, ..PublishProperties::default() };
-        if self.client.try_publish_with_properties(topic, QoS::AtLeastOnce, retain, payload, properties).is_err() {
+        let queued = self.client.try_publish_with_properties(topic, QoS::AtLeastOnce, retain, payload, properties);
+        if queued.is_err() {
             self.intake.junk("too many messages wait for the broker");
         }
+        queued.is_ok()
     }
 }
 
@@ -280,6 +312,10 @@ fn explain(e: &ConnectionError) -> String {
             "nothing listens there; see [signal.mqtt] url".into()
         }
         ConnectionError::Timeout(_) => "no answer in time".into(),
+        ConnectionError::MqttState(StateError::ServerDisconnect {
+            reason_code: DisconnectReasonCode::SessionTakenOver,
+            ..
+        }) => "another Lunette has this camera's id; it is in camera-id in the state folder".into(),
         ConnectionError::Tls(e) => format!("TLS: {e}; see [signal.mqtt] ca_file"),
         other => other.to_string(),
     }

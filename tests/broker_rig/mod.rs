@@ -95,6 +95,12 @@ impl Mosquitto {
         child.wait().unwrap();
     }
 
+    /// Waits, in the place of one that was killed, until a camera looks for it.
+    pub async fn is_missed(&self) {
+        let plain = tokio::net::TcpListener::bind(("127.0.0.1", self.ports[0])).await.unwrap();
+        tokio::time::timeout(PATIENCE, plain.accept()).await.expect("a try").unwrap();
+    }
+
     /// `HUP`, `STOP`, `CONT`.
     pub fn signal(&self, name: &str) {
         let id = self.child.as_ref().unwrap().id().to_string();

@@ -1,5 +1,7 @@
 //! Who a camera is in a DTLS handshake.
 
+use std::time::{Duration, SystemTime};
+
 use rtc::peer_connection::certificate::CertificateParams;
 use webrtc::peer_connection::{RTCCertificate, crypto};
 
@@ -18,7 +20,7 @@ impl Certificate {
         let provider = crypto::default_provider().map_err(doing("choosing a crypto provider"))?;
         let scheme = crypto::SignatureScheme::EcdsaP256Sha256;
         RTCCertificate::generate(provider.crypto(), scheme, CertificateParams::default())
-            .map(Self)
+            .map(Self::lasting)
             .map_err(doing("making the DTLS certificate"))
     }
 
@@ -27,8 +29,19 @@ impl Certificate {
     /// # Errors
     /// When the text is not that.
     pub fn from_pem(pem: &str) -> Result<Self, RtcError> {
-        let provider = crypto::default_provider().map_err(doing("choosing a crypto provider"))?;
-        RTCCertificate::from_pem(pem, provider.crypto()).map(Self).map_err(doing("reading the DTLS certificate"))
+        let doing = doing("reading the DTLS certificate");
+        if !has_date(pem) {
+            return Err(doing("its date is missing".into()));
+        }
+        let provider = crypto::default_provider().map_err(|e| doing(e.to_string()))?;
+        RTCCertificate::from_pem(pem, provider.crypto()).map(Self::lasting).map_err(|e| doing(e.to_string()))
+    }
+
+    /// What a browser trusts is the fingerprint; a date would only lock out a board with a wrong clock, or one whose
+    /// library gives 32-bit ARM two days.
+    fn lasting(mut certificate: RTCCertificate) -> Self {
+        certificate.expires = SystemTime::UNIX_EPOCH + Duration::from_secs(200 * 365 * 86_400);
+        Self(certificate)
     }
 
     /// Key and certificate as text, to be kept secret.
@@ -40,8 +53,37 @@ impl Certificate {
     }
 }
 
+/// Whether the text begins with the block of eight bytes or more that the library takes for granted.
+fn has_date(pem: &str) -> bool {
+    let block = pem.split("\n\n").next().unwrap_or_default();
+    let base64: String = block.lines().filter(|line| !line.starts_with("-----")).map(str::trim).collect();
+    data_encoding::BASE64.decode(base64.as_bytes()).is_ok_and(|bytes| bytes.len() >= 8)
+}
+
 impl std::fmt::Debug for Certificate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Certificate(***)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_outlives_the_board() {
+        let made = Certificate::generate().unwrap();
+        let read = Certificate::from_pem(&made.to_pem().unwrap()).unwrap();
+        for certificate in [made, read] {
+            assert!(certificate.0.expires > SystemTime::now() + Duration::from_secs(50 * 365 * 86_400));
+        }
+    }
+
+    #[test]
+    fn a_truncated_file_is_an_error() {
+        let pem = Certificate::generate().unwrap().to_pem().unwrap();
+        for end in 0..pem.len() - 40 {
+            assert!(Certificate::from_pem(&pem[..end]).is_err(), "{end} of {} bytes", pem.len());
+        }
     }
 }

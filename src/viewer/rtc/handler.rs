@@ -1,5 +1,6 @@
 //! The connection's callbacks → events for the viewer's loop.
 
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -13,6 +14,9 @@ use super::{PeerEvent, Pulse, lock};
 use crate::signal::message::Candidate;
 use crate::viewer::control;
 
+/// Data channels of one viewer that are looked at; a viewer needs one.
+const CHANNELS: u8 = 4;
+
 /// The `control` channel, while it is open. A channel keeps its connection alive and the connection keeps its handler,
 /// so it must be taken out again, or nothing of them is ever freed.
 pub(super) type Control = Arc<Mutex<Option<Arc<dyn DataChannel>>>>;
@@ -22,6 +26,8 @@ pub(super) struct Handler {
     pub(super) events: mpsc::Sender<PeerEvent>,
     pub(super) gathered: Arc<Notify>,
     pub(super) control: Control,
+    /// Data channels that the viewer has opened.
+    pub(super) channels: AtomicU8,
     pub(super) pulse: Arc<Pulse>,
 }
 
@@ -60,6 +66,10 @@ impl PeerConnectionEventHandler for Handler {
     }
 
     async fn on_data_channel(&self, channel: Arc<dyn DataChannel>) {
+        let more = |n: u8| (n < CHANNELS).then_some(n + 1);
+        if self.channels.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_err() {
+            return;
+        }
         let (events, slot, pulse) = (self.events.clone(), self.control.clone(), self.pulse.clone());
         tokio::spawn(async move {
             // Any other channel, and a second one of this name, is read and ignored.

@@ -7,6 +7,7 @@ mod pulse;
 mod tap;
 
 use std::net::SocketAddr;
+use std::sync::atomic::AtomicU8;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -42,6 +43,8 @@ const ICE_KEEPALIVE: Duration = Duration::from_secs(1);
 const NACK_PACKETS: u16 = 512;
 /// Host candidates are there at once; so long is waited to have them in the answer itself.
 const GATHERING: Duration = Duration::from_millis(50);
+/// What waits on the `control` channel for a viewer that does not read it.
+const CONTROL_BUFFER: usize = 64 * 1024;
 /// Events that wait for the viewer's loop; more are dropped, which only junk can cause.
 const EVENTS: usize = 128;
 
@@ -51,6 +54,8 @@ const EVENTS: usize = 128;
 pub struct RtcError {
     doing: &'static str,
     why: String,
+    /// Whether it is the viewer's offer that cannot be used, and not we who failed.
+    pub offer: bool,
 }
 
 /// What a peer connection says.
@@ -123,6 +128,7 @@ impl Peer {
             events,
             gathered: Arc::new(Notify::new()),
             control: Arc::default(),
+            channels: AtomicU8::new(0),
             pulse: pulse.clone(),
         });
         let mut random = [0; 12];
@@ -151,6 +157,7 @@ impl Peer {
             .with_setting_engine(engine)
             .with_handler(handler.clone())
             .with_runtime(settings.transport.0.clone())
+            .with_data_channel_send_buffer_limit(CONTROL_BUFFER)
             .with_udp_addrs(settings.addresses.to_vec())
             .build()
             .await
@@ -166,21 +173,17 @@ impl Peer {
             timestamp_offset: word(4),
             pulse,
         };
-        match peer.negotiate(offer, &handler.gathered).await {
-            Ok(answer) => Ok((peer, answer, receiver)),
-            Err(e) => {
-                peer.close().await;
-                Err(e)
-            }
-        }
+        let answer = peer.negotiate(offer, &handler.gathered).await?;
+        Ok((peer, answer, receiver))
     }
 
     async fn negotiate(&self, offer: String, gathered: &Notify) -> Result<String, RtcError> {
         let connection = &self.connection;
         connection.add_track(self.track.clone() as Arc<dyn TrackLocal>).await.map_err(doing("adding the track"))?;
-        let offer = RTCSessionDescription::offer(offer).map_err(doing("reading the offer"))?;
-        connection.set_remote_description(offer).await.map_err(doing("applying the offer"))?;
-        let answer = connection.create_answer(None).await.map_err(doing("making the answer"))?;
+        let unusable = |doing| move |e: webrtc::error::Error| RtcError { doing, why: e.to_string(), offer: true };
+        let offer = RTCSessionDescription::offer(offer).map_err(unusable("reading the offer"))?;
+        connection.set_remote_description(offer).await.map_err(unusable("applying the offer"))?;
+        let answer = connection.create_answer(None).await.map_err(unusable("making the answer"))?;
         let plain = answer.sdp.clone();
         connection.set_local_description(answer).await.map_err(doing("applying the answer"))?;
         // Not having all candidates in time is no loss: they follow on their own.
@@ -228,14 +231,24 @@ impl Peer {
     pub async fn say(&self, message: &control::ToViewer) {
         let channel = lock(&self.control).clone();
         if let Some(channel) = channel {
-            let _ = channel.send_text(&message.to_json()).await;
+            let _ = channel.try_send_text(&message.to_json()).await;
         }
     }
 
     /// Ends the connection and frees its sockets.
-    pub async fn close(&self) {
+    pub async fn close(self) {
         // An error says that it is closed already.
         let _ = self.connection.close().await;
+    }
+}
+
+impl Drop for Peer {
+    /// A connection is freed only by closing it, so that one is closed whose task was cut off; twice does no harm.
+    fn drop(&mut self) {
+        let connection = self.connection.clone();
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { connection.close().await });
+        }
     }
 }
 
@@ -244,7 +257,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn doing<E: std::fmt::Display>(doing: &'static str) -> impl Fn(E) -> RtcError {
-    move |e| RtcError { doing, why: e.to_string() }
+    move |e| RtcError { doing, why: e.to_string(), offer: false }
 }
 
 fn codec(choice: &Choice) -> RTCRtpCodec {

@@ -1,0 +1,249 @@
+//! A viewer from its answer to the end of its session: one loop over everything that may happen.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::MissedTickBehavior;
+use tracing::{debug, info};
+
+use super::control::{self, FromViewer, Stats, ToViewer};
+use super::gate::Gate;
+use super::rtc::{Peer, PeerEvent};
+use super::{Command, Context, Leave, told_to_leave};
+use crate::hub::{self, Picture, Subscription};
+use crate::media::status::CameraStatus;
+use crate::signal::message::{EndReason, Response};
+use crate::trust::{SessionId, ViewerId};
+
+/// From the answer to a working connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+/// While pictures are sent, a viewer's RTCP comes at least once a second.
+const SILENCE: Duration = Duration::from_secs(5);
+/// Whatever is sent or not: ICE or RTCP should have been heard, or the connection's end.
+const LONG_SILENCE: Duration = Duration::from_secs(3600);
+/// A picture that the connection does not take in this time: the connection is stuck.
+const STUCK: Duration = Duration::from_secs(3);
+
+/// Where the connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Connecting,
+    Live,
+    /// ICE hears nothing; nothing is sent till it does.
+    Silent,
+}
+
+/// What was sent since the last report.
+#[derive(Debug, Default)]
+struct Sent {
+    pictures: u32,
+    bytes: usize,
+    first: bool,
+    last: Option<Arc<Picture>>,
+}
+
+/// A viewer from its answer on.
+pub(super) struct Watching<'a> {
+    pub(super) context: &'a Context,
+    pub(super) viewer: ViewerId,
+    pub(super) session: SessionId,
+    pub(super) answer: Response,
+    pub(super) note: Option<String>,
+    pub(super) peer: Peer,
+    pub(super) status: watch::Receiver<CameraStatus>,
+    pub(super) start: Instant,
+    pub(super) progress: Progress,
+}
+
+/// How far it has come.
+pub(super) struct Progress {
+    gate: Gate,
+    phase: Phase,
+    sent: Sent,
+    /// Since when pictures have been sent each second.
+    sending_since: Option<Instant>,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self { gate: Gate::default(), phase: Phase::Connecting, sent: Sent::default(), sending_since: None }
+    }
+}
+
+impl Watching<'_> {
+    /// Runs until the end; says whether the connection ever worked, and why it ended.
+    pub(super) async fn serve(
+        &mut self,
+        mut subscription: Subscription,
+        mut commands: mpsc::Receiver<Command>,
+        mut events: mpsc::Receiver<PeerEvent>,
+        mut leave: watch::Receiver<Option<Leave>>,
+    ) -> (bool, Leave) {
+        let mut tick = tokio::time::interval(Duration::from_secs(1));
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let pulse = self.peer.pulse.clone();
+        let mut connected = false;
+        let end = loop {
+            tokio::select! {
+                left = told_to_leave(&mut leave) => break left,
+                Some(command) = commands.recv() => self.command(command).await,
+                event = events.recv() => {
+                    connected |= event == Some(PeerEvent::Connected);
+                    if let Some(end) = self.peer_event(event, &subscription).await { break end }
+                }
+                event = subscription.next() => if let Some(end) = self.picture(event, &subscription).await { break end },
+                () = pulse.key_wanted() => subscription.want_key_frame(),
+                changed = self.status.changed() => match changed {
+                    Ok(()) => self.say_status().await,
+                    Err(_) => break Leave::shutdown(),
+                },
+                _ = tick.tick() => if let Some(end) = self.check().await { break end },
+            }
+        };
+        (connected, end)
+    }
+
+    async fn command(&mut self, command: Command) {
+        match command {
+            Command::Candidate(Some(candidate)) => {
+                if let Err(e) = self.peer.add_candidate(candidate).await {
+                    debug!("a candidate of no use: {e}");
+                }
+            }
+            Command::Candidate(None) => {}
+            Command::AnswerAgain => self.context.outbox.send(self.viewer, &self.answer),
+        }
+    }
+
+    async fn peer_event(&mut self, event: Option<PeerEvent>, subscription: &Subscription) -> Option<Leave> {
+        match event {
+            Some(PeerEvent::Connected) => {
+                debug!("connected {} ms after the offer", self.start.elapsed().as_millis());
+                self.progress.phase = Phase::Live;
+                self.peer.pulse.heard();
+                subscription.want_key_frame();
+            }
+            Some(PeerEvent::Disconnected) => {
+                debug!("no sign of the viewer");
+                self.progress.phase = Phase::Silent;
+                self.progress.gate.missed(0);
+            }
+            Some(PeerEvent::Failed) | None => {
+                let text = match self.progress.phase {
+                    Phase::Connecting => "No way to reach the viewer was found.",
+                    _ => "The connection to the viewer broke.",
+                };
+                return Some(Leave::failed(text));
+            }
+            Some(PeerEvent::Candidate(candidate)) => {
+                self.context.outbox.send(self.viewer, &Response::Candidate { session: self.session, candidate });
+            }
+            Some(PeerEvent::ControlOpen) => self.say_status().await,
+            Some(PeerEvent::Control(text)) => match control::parse(&text) {
+                Some(FromViewer::Ping { id, t }) => {
+                    self.peer.say(&ToViewer::Pong { id, t, wall: unix_ms(SystemTime::now()) }).await;
+                }
+                Some(FromViewer::Key) => subscription.want_key_frame(),
+                Some(FromViewer::Bye) => return Some(Leave::Bye),
+                None => debug!("a control message of no use, {} bytes", text.len()),
+            },
+        }
+        None
+    }
+
+    async fn picture(&mut self, event: hub::Event, subscription: &Subscription) -> Option<Leave> {
+        match event {
+            hub::Event::Picture(_) if self.progress.phase != Phase::Live => None,
+            hub::Event::Picture(picture) => {
+                if self.progress.gate.admit(picture.frame.key) {
+                    self.send(picture).await
+                } else {
+                    None
+                }
+            }
+            hub::Event::Lagged(n) => {
+                if self.progress.phase == Phase::Live {
+                    debug!("too slow: {n} pictures skipped");
+                    self.progress.gate.missed(n);
+                    subscription.want_key_frame();
+                }
+                None
+            }
+            hub::Event::Closed => Some(Leave::shutdown()),
+        }
+    }
+
+    async fn send(&mut self, picture: Arc<Picture>) -> Option<Leave> {
+        match tokio::time::timeout(STUCK, self.peer.send(&picture)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(e)) => {
+                debug!("{e}");
+                return Some(Leave::failed("The connection to the viewer broke."));
+            }
+            Err(_) => return Some(Leave::failed("The connection to the viewer is stuck.")),
+        }
+        if !std::mem::replace(&mut self.progress.sent.first, true) {
+            info!("watching: first picture {} ms after the offer", self.start.elapsed().as_millis());
+        }
+        self.progress.sent.pictures += 1;
+        self.progress.sending_since.get_or_insert_with(Instant::now);
+        self.progress.sent.bytes += picture.frame.data.len();
+        self.progress.sent.last = Some(picture);
+        None
+    }
+
+    /// Once a second: is the viewer still there? Then tell it what it gets.
+    async fn check(&mut self) -> Option<Leave> {
+        if self.progress.phase == Phase::Connecting {
+            let late = self.start.elapsed() > CONNECT_TIMEOUT;
+            return late.then(|| Leave::failed("No connection to the viewer came about."));
+        }
+        let silence = self.peer.pulse.silence();
+        if self.progress.sent.pictures == 0 {
+            self.progress.sending_since = None;
+        }
+        // A viewer to whom nothing was sent had nothing to report on.
+        let sending = self.progress.sending_since.is_some_and(|since| since.elapsed() > SILENCE);
+        if (sending && silence > SILENCE) || silence > LONG_SILENCE {
+            return Some(Leave::End(EndReason::Lost, "No sign of life from the viewer.".into()));
+        }
+        if self.progress.gate.waits() && self.progress.phase == Phase::Live {
+            debug!("waiting for a key frame");
+        }
+        self.say_stats().await;
+        None
+    }
+
+    async fn say_status(&mut self) {
+        let (state, text) = {
+            let status = self.status.borrow_and_update();
+            (status.state, status.text.clone())
+        };
+        self.peer.say(&ToViewer::Camera { state, text }).await;
+    }
+
+    async fn say_stats(&mut self) {
+        let Some(last) = self.progress.sent.last.clone() else { return };
+        let stream = self.status.borrow().stream.clone();
+        let stats = Stats {
+            rtp: self.peer.timestamp(&last),
+            wall: unix_ms(SystemTime::now()) - last.frame.captured.elapsed().as_secs_f64() * 1e3,
+            fps: f64::from(std::mem::take(&mut self.progress.sent.pictures)),
+            kbps: (std::mem::take(&mut self.progress.sent.bytes) * 8 / 1000) as u32,
+            dropped: self.progress.gate.dropped(),
+            viewers: self.context.hub.viewers(),
+            width: stream.size.map(|size| size.width),
+            height: stream.size.map(|size| size.height),
+            profile: stream.profile.map(|profile| profile.to_string()),
+            encoder: stream.encoder,
+            source: stream.source,
+            note: self.note.clone(),
+        };
+        self.peer.say(&ToViewer::Stats(Box::new(stats))).await;
+    }
+}
+
+fn unix_ms(at: SystemTime) -> f64 {
+    at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64() * 1e3
+}
