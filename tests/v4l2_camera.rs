@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use lunette::camera::choose::{RawFormat, Target};
 use lunette::camera::device::{DeviceInfo, NodeKind};
-use lunette::camera::source::{Clock, Step};
+use lunette::camera::step::{Clock, Step};
 use lunette::camera::{self, v4l2};
 use lunette::config::{Camera, Video};
 use lunette::media::status::CameraState;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::abi::{self, Buffer, Fract, PixFormat, StreamParm, cid, flag};
 use super::choose::Target;
 use super::lost::Lost;
-use super::source::PATIENCE;
+use super::step::PATIENCE;
 use super::sys::{Buffers, Filled, Node, Ready, monotonic};
 use crate::media::units::{FrameRate, Size};
 

@@ -26,6 +26,7 @@ pub mod picture;
 pub mod probe;
 mod retry;
 pub mod source;
+pub mod step;
 #[cfg(any(feature = "v4l2", feature = "openh264"))]
 mod sys;
 pub mod testcard;

@@ -10,7 +10,7 @@ pub use super::inspect::inspect;
 use super::lost::Lost;
 use super::openh264::{EncodeError, Encoder};
 use super::picture::I420;
-use super::source::{Clock, Step};
+use super::step::{Clock, Step};
 use crate::media::access_unit::{AccessUnitError, Assembler};
 use crate::media::sps::Sps;
 use crate::media::units::{Bitrate, FrameRate, Size};
@@ -50,7 +50,7 @@ impl Coded {
         Ok(coded)
     }
 
-    /// Waits for the next picture, at most for [`super::source::PATIENCE`]. None is left out: each is needed to decode the next.
+    /// Waits for the next picture, at most for [`super::step::PATIENCE`]. None is left out: each is needed to decode the next.
     ///
     /// # Errors
     /// When the device is gone or fails.
@@ -128,7 +128,7 @@ impl Raw {
         Ok(Self { device, converter, picture: I420::black(size), encoder, clock })
     }
 
-    /// Waits for the next picture, at most for [`super::source::PATIENCE`]. When several are ready, the latest wins.
+    /// Waits for the next picture, at most for [`super::step::PATIENCE`]. When several are ready, the latest wins.
     ///
     /// # Errors
     /// When the device is gone or fails, or the encoder does.

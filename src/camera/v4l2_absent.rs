@@ -6,7 +6,7 @@ use super::choose::{RawFormat, Target};
 use super::device::DeviceInfo;
 use super::lost::Lost;
 use super::openh264::EncodeError;
-use super::source::{Clock, Step};
+use super::step::{Clock, Step};
 use crate::media::units::{Bitrate, FrameRate};
 
 /// A device with raw pictures that nobody has.
