@@ -192,6 +192,7 @@ async fn junk_does_not_cost_the_connection() {
     let broker = Mosquitto::start().await;
     let mut viewer = Viewer::at(&broker).await;
     viewer.publish("req", true, Request::Bye { session: SessionId::random().unwrap() }.to_json(&me())).await;
+    broker.says("Received PUBLISH", 1).await;
     let mut camera = Camera::at(&broker);
     viewer.reads("status", camera.is_status(true)).await;
 

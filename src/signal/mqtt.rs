@@ -204,7 +204,8 @@ impl Inner {
             if ours.as_ref().is_some_and(|status| status.online) || self.closing.load(Ordering::Relaxed) {
                 return;
             }
-            if ours.is_none() {
+            // What the broker kept is of the last start, as it should be.
+            if ours.is_none() && !publish.retain {
                 self.intake.junk("somebody else's status on our topic; said ours again");
             }
             self.say_status();
@@ -316,6 +317,8 @@ fn explain(e: &ConnectionError) -> String {
             reason_code: DisconnectReasonCode::SessionTakenOver,
             ..
         }) => "another Lunette has this camera's id; it is in camera-id in the state folder".into(),
+        ConnectionError::MqttState(StateError::ConnectionAborted) => "the broker closed the connection".into(),
+        ConnectionError::MqttState(StateError::Deserialization(e)) => e.to_string(),
         ConnectionError::Tls(e) => format!("TLS: {e}; see [signal.mqtt] ca_file"),
         other => other.to_string(),
     }
