@@ -144,8 +144,7 @@ async fn a_goodbye_on_the_data_channel_ends_the_session_at_once() {
 async fn the_control_channel_tells_time_state_and_cost() {
     let stage = Stage::open(2).await;
     let mut watcher = joined(&stage).await;
-    watcher.until("the camera's state", |w| w.heard("camera").is_some()).await;
-    assert_eq!(watcher.heard("camera").unwrap()["state"], "live");
+    watcher.until("the camera's state", |w| w.heard("camera").is_some_and(|m| m["state"] == "live")).await;
     watcher.say("{\"type\":\"open\",\"path\":\"/etc/passwd\"}");
     watcher.say(r#"{"type":"ping","id":7,"t":12.5}"#);
     watcher.until("a pong", |w| w.heard("pong").is_some()).await;
