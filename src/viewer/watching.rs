@@ -39,7 +39,6 @@ enum Phase {
 struct Sent {
     pictures: u32,
     bytes: usize,
-    first: bool,
     last: Option<Arc<Picture>>,
 }
 
@@ -183,7 +182,7 @@ impl Watching<'_> {
             }
             Err(_) => return Some(Leave::failed("The connection to the viewer is stuck.")),
         }
-        if !std::mem::replace(&mut self.progress.sent.first, true) {
+        if self.progress.sent.last.is_none() {
             info!("watching: first picture {} ms after the offer", self.start.elapsed().as_millis());
         }
         self.progress.sent.pictures += 1;

@@ -223,7 +223,6 @@ impl Peer {
             ..rtc::rtp::Header::default()
         };
         let payload = picture.burst.as_bytes().clone();
-        use webrtc::media_stream::track_local::TrackLocal as _;
         self.track.write_rtp(rtc::rtp::Packet { header, payload }).await.map_err(doing("sending a picture"))
     }
 
