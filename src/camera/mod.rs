@@ -12,6 +12,8 @@ mod abi;
 #[cfg(feature = "v4l2")]
 mod capture;
 pub mod choose;
+#[cfg(feature = "v4l2")]
+mod coded;
 pub mod convert;
 pub mod device;
 mod font;
@@ -24,6 +26,8 @@ pub mod openh264;
 mod pace;
 pub mod picture;
 pub mod probe;
+#[cfg(feature = "v4l2")]
+mod raw;
 mod retry;
 pub mod source;
 pub mod step;
