@@ -1,6 +1,7 @@
-//! Embeds the viewer page, `web/dist`; where it was not built, a page that says so.
+//! Embeds what is known of boards, `board/*.toml`, and the viewer page, `web/dist`; where that was not built, a page that
+//! says so.
 //!
-//! Writes nothing but `$OUT_DIR/page.rs`: a table of paths and contents.
+//! Writes nothing but `$OUT_DIR/boards.rs` and `$OUT_DIR/page.rs`: tables of names and contents.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
@@ -11,10 +12,10 @@ and then Lunette with it.</p></html>\n";
 
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
+    boards()?;
     if env::var_os("CARGO_FEATURE_LOCAL").is_none() {
         return Ok(());
     }
-    let variable = |name| env::var_os(name).map(PathBuf::from).ok_or_else(|| io::Error::other(name));
     let (source, out) = (variable("CARGO_MANIFEST_DIR")?, variable("OUT_DIR")?);
     let dist = source.join("web/dist");
 
@@ -39,6 +40,26 @@ fn main() -> io::Result<()> {
     }
     table += "];\n";
     fs::write(out.join("page.rs"), table)
+}
+
+/// `FILES`: the name and the content of each file in `board/`.
+fn boards() -> io::Result<()> {
+    let (folder, out) = (variable("CARGO_MANIFEST_DIR")?.join("board"), variable("OUT_DIR")?);
+    println!("cargo::rerun-if-changed=board");
+    let mut files = Vec::new();
+    list(&folder, &mut files)?;
+    files.retain(|file| file.extension().is_some_and(|e| e == "toml"));
+    files.sort();
+    let mut table = String::from("static FILES: &[(&str, &str)] = &[\n");
+    for file in &files {
+        table += &format!("    ({:?}, include_str!({:?})),\n", file.file_stem().unwrap_or_default(), file);
+    }
+    table += "];\n";
+    fs::write(out.join("boards.rs"), table)
+}
+
+fn variable(name: &str) -> io::Result<PathBuf> {
+    env::var_os(name).map(PathBuf::from).ok_or_else(|| io::Error::other(name.to_owned()))
 }
 
 /// All files in a folder and those below.

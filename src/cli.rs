@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::board;
 use crate::camera;
 use crate::config::{self, Camera, Config, ConfigError, Flag, Loaded, Sources};
 
@@ -163,7 +164,12 @@ impl Run {
 
 impl ConfigFile {
     fn sources(&self) -> Sources {
-        Sources { file: self.config.clone(), variables: std::env::vars_os().collect(), flags: Vec::new() }
+        Sources {
+            defaults: Some(board::this().defaults()),
+            file: self.config.clone(),
+            variables: std::env::vars_os().collect(),
+            flags: Vec::new(),
+        }
     }
 }
 
@@ -210,6 +216,8 @@ fn summary(loaded: &Loaded) -> String {
             files => files.iter().map(|f| f.display().to_string()).collect::<Vec<_>>().join(", "),
         },
     );
+    let board = board::this();
+    line("board", board.name.clone());
     line("name", name.clone());
     line(
         "camera",
@@ -234,7 +242,7 @@ fn summary(loaded: &Loaded) -> String {
     let scheme = if local.is_https() { "https" } else { "http" };
     line("--local", format!("{scheme}://{}", local.listen));
     line("state", state.path().map_or_else(|e| e.to_string(), |p| p.display().to_string()));
-    for warning in &loaded.warnings {
+    for warning in loaded.warnings.iter().chain(&board.warnings(&loaded.config)) {
         let _ = write!(text, "\nwarning: {warning}\n");
     }
     text
@@ -270,7 +278,7 @@ mod tests {
         ])
         .unwrap();
         let Command::Run(run) = cli.command else { panic!("not run") };
-        let sources = Sources { file: None, variables: Vec::new(), ..run.sources() };
+        let sources = Sources { defaults: None, file: None, variables: Vec::new(), ..run.sources() };
         let config = Config::load(&sources).unwrap().config;
         assert_eq!(config.local.listen, SocketAddr::from(([127, 0, 0, 1], 8081)));
         assert_eq!(config.camera, Camera::V4l2(config::V4l2 { device: "/dev/video3".into() }));

@@ -18,7 +18,7 @@ use crate::local::{self, Listed};
 use crate::signal::Outbox;
 use crate::signal::mqtt::Broker;
 use crate::trust::{BootId, CameraId};
-use crate::{camera, cli, herald, hub, lobby, viewer};
+use crate::{board, camera, cli, herald, hub, lobby, viewer};
 
 /// A driver may hold a call for seconds when its device hangs.
 const CAMERA_GOODBYE: Duration = Duration::from_secs(3);
@@ -107,11 +107,13 @@ pub fn run(run: &cli::Run) -> Result<()> {
 
 async fn serve(loaded: Loaded, local: bool) -> Result<()> {
     let Loaded { config, files, warnings } = loaded;
-    for warning in warnings {
+    let board = board::this();
+    for warning in warnings.into_iter().chain(board.warnings(&config)) {
         warn!("{warning}");
     }
     let stop = stop_on_signals()?;
     info!("Lunette {} ({})", env!("CARGO_PKG_VERSION"), origin(&files));
+    info!("board: {}", board.name);
     let state = config.state.open()?;
     let identity = Identity::load(&state).context("cannot load this camera's identity")?;
     if local {

@@ -3,6 +3,7 @@
 //! The map, in the order in which a picture flows:
 //!
 //! - [`config`]: what the user asks for; every field of a [`config::Config`] is already legal.
+//! - [`board`]: which board this is, and what lies under the user's config there.
 //! - [`camera`]: a picture source → encoded [`media::frame::Frame`]s, on a thread of its own.
 //! - [`media`]: pure: units, H.264 parsing, access units, RTP packetization.
 //! - [`hub`]: one camera, many viewers; merges their wishes into one [`hub::Demand`].
@@ -15,6 +16,7 @@
 //! - [`local`]: `run --local`: embedded broker, viewer page, one port.
 //! - [`daemon`]: the wiring and the stopping order.
 
+pub mod board;
 pub mod camera;
 pub mod cli;
 pub mod config;

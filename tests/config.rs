@@ -42,6 +42,7 @@ impl Fixture {
 
     fn load(&self) -> Result<Loaded, String> {
         let sources = Sources {
+            defaults: None,
             file: Some(self.path("lunette.toml")),
             variables: self.variables.iter().map(|(n, v)| (n.into(), v.into())).collect(),
             flags: self.flags.clone(),

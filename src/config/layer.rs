@@ -21,6 +21,8 @@ pub(super) struct Layer {
 #[derive(Debug)]
 enum Kind {
     File(PathBuf),
+    /// As a file, of this name.
+    Defaults(String),
     /// A single value, from outside of any file.
     Value {
         /// As the user knows it: `LUNETTE_VIDEO__SIZE`, `--camera`.
@@ -38,6 +40,11 @@ pub(super) struct Layers(Vec<Layer>);
 impl Layers {
     pub(super) fn push_file(&mut self, path: PathBuf, text: String) {
         self.push(text, Kind::File(path));
+    }
+
+    /// A text that is like a file, but is none that the user could look at.
+    pub(super) fn push_defaults(&mut self, name: String, text: String) {
+        self.push(text, Kind::Defaults(name));
     }
 
     /// A single value. Unless it is `verbatim` it is read as TOML where it can be: `30`, `true`, `"text"`.
@@ -68,7 +75,7 @@ impl Layers {
         let Some(layer) = span.and_then(|s| self.0.iter_mut().find(|l| l.contains(s))) else { return false };
         match &mut layer.kind {
             Kind::Value { verbatim, .. } => !std::mem::replace(verbatim, true),
-            Kind::File(_) => false,
+            Kind::File(_) | Kind::Defaults(_) => false,
         }
     }
 
@@ -82,7 +89,7 @@ impl Layers {
 impl Layer {
     fn parse(&self) -> Result<Value<'_>, ConfigError> {
         match &self.kind {
-            Kind::File(_) => match DeTable::parse(&self.text) {
+            Kind::File(_) | Kind::Defaults(_) => match DeTable::parse(&self.text) {
                 Ok(table) => {
                     let span = table.span();
                     Ok(tree::shift(Spanned::new(span, DeValue::Table(table.into_inner())), self.base))
@@ -108,7 +115,7 @@ impl Layer {
 
     fn place(&self, span: Range<usize>) -> Place {
         match &self.kind {
-            Kind::Value { name, .. } => Place::Named(name.clone()),
+            Kind::Value { name, .. } | Kind::Defaults(name) => Place::Named(name.clone()),
             Kind::File(path) => {
                 Place::in_file(path.clone(), &self.text, span.start - self.base..span.end.saturating_sub(self.base))
             }

@@ -25,12 +25,23 @@ pub const RESERVED_VARIABLES: [&str; 3] = ["LUNETTE_LOG", "LUNETTE_CONFIG", "LUN
 /// Where a config comes from.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
+    /// What lies under everything else.
+    pub defaults: Option<Defaults>,
     /// The file; `None`: [`DEFAULT_FILE`], which may be absent.
     pub file: Option<PathBuf>,
     /// The environment. What does not begin with `LUNETTE_`, and [`RESERVED_VARIABLES`], is skipped.
     pub variables: Vec<(OsString, OsString)>,
     /// What flags say; they come last.
     pub flags: Vec<Flag>,
+}
+
+/// Defaults that come from elsewhere than [`Config::default`].
+#[derive(Clone, Debug)]
+pub struct Defaults {
+    /// What they are called in errors: `board defaults (Raspberry Pi 4)`.
+    pub name: String,
+    /// A config, as TOML.
+    pub text: String,
 }
 
 /// One value that a flag gives.
@@ -62,6 +73,9 @@ impl Config {
     /// With the file, line and column, or the variable or flag, that is wrong.
     pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
         let mut layers = Layers::default();
+        if let Some(defaults) = &sources.defaults {
+            layers.push_defaults(defaults.name.clone(), defaults.text.clone());
+        }
         let files = read_files(sources.file.as_deref(), &mut layers)?;
         read_variables(&sources.variables, &mut layers)?;
         for flag in &sources.flags {

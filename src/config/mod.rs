@@ -1,6 +1,6 @@
 //! TOML → [`Config`], in which every field is already legal.
 //!
-//! A config is made of layers, each over the one before: the file, `lunette.d/*.toml` beside it in the order of their
+//! A config is made of layers, each over the one before: the board's defaults, the file, `lunette.d/*.toml` beside it in the order of their
 //! names, variables `LUNETTE_…`, flags. [`Config::load`] reads them; whatever is wrong is said with its place.
 
 mod broker_url;
@@ -21,7 +21,7 @@ use crate::media::units::{Bitrate, FrameRate, Size};
 
 pub use broker_url::{BrokerScheme, BrokerUrl, BrokerUrlError};
 pub use error::ConfigError;
-pub use load::{Flag, Loaded, RESERVED_VARIABLES, Sources};
+pub use load::{Defaults, Flag, Loaded, RESERVED_VARIABLES, Sources};
 pub use secret::{Secret, SecretError, read_secret_file, resolve};
 pub use state::StateDirError;
 
