@@ -8,6 +8,12 @@ use std::marker::PhantomData;
 
 /// `V4L2_BUF_TYPE_VIDEO_CAPTURE`
 pub const VIDEO_CAPTURE: u32 = 1;
+/// `V4L2_BUF_TYPE_VIDEO_OUTPUT`: what a program gives to a device.
+pub const VIDEO_OUTPUT: u32 = 2;
+/// `V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE`
+pub const VIDEO_CAPTURE_MPLANE: u32 = 9;
+/// `V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE`
+pub const VIDEO_OUTPUT_MPLANE: u32 = 10;
 /// `V4L2_MEMORY_MMAP`
 pub const MEMORY_MMAP: u32 = 1;
 /// `V4L2_FIELD_NONE`: whole pictures, not fields.
@@ -57,6 +63,23 @@ pub mod cid {
 /// `V4L2_CTRL_FLAG_DISABLED`, `_READ_ONLY` and `_INACTIVE`: it cannot be set now.
 pub const CTRL_UNUSABLE: u32 = 0x1 | 0x4 | 0x10;
 
+/// `V4L2_CTRL_FLAG_NEXT_CTRL`: the control behind this one.
+pub const CTRL_NEXT: u32 = 0x8000_0000;
+
+/// `V4L2_CTRL_TYPE_*`
+pub mod ctrl {
+    pub const INTEGER: u32 = 1;
+    pub const BOOLEAN: u32 = 2;
+    pub const MENU: u32 = 3;
+    pub const BUTTON: u32 = 4;
+    pub const INTEGER64: u32 = 5;
+    /// The name of a group, not a control.
+    pub const CLASS: u32 = 6;
+    pub const STRING: u32 = 7;
+    pub const BITMASK: u32 = 8;
+    pub const INTEGER_MENU: u32 = 9;
+}
+
 /// An ioctl that passes one `T`, and nothing that `T` points to.
 pub struct Request<T>(pub u32, PhantomData<T>);
 
@@ -81,6 +104,7 @@ pub const G_PARM: Request<StreamParm> = request(READ | WRITE, 21);
 pub const S_PARM: Request<StreamParm> = request(READ | WRITE, 22);
 pub const S_CTRL: Request<Control> = request(READ | WRITE, 28);
 pub const QUERYCTRL: Request<QueryCtrl> = request(READ | WRITE, 36);
+pub const QUERYMENU: Request<QueryMenu> = request(READ | WRITE, 37);
 pub const ENUM_FRAMESIZES: Request<FrmSizeEnum> = request(READ | WRITE, 74);
 pub const ENUM_FRAMEINTERVALS: Request<FrmIvalEnum> = request(READ | WRITE, 75);
 
@@ -241,6 +265,17 @@ pub struct QueryCtrl {
     pub reserved: [u32; 2],
 }
 
+/// `struct v4l2_querymenu`, which is packed
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct QueryMenu {
+    pub id: u32,
+    pub index: u32,
+    /// A name; of a menu of integers the number, in the first eight bytes.
+    pub name: [u8; 32],
+    pub reserved: u32,
+}
+
 impl Format {
     /// For a capture device.
     pub fn capture(pix: PixFormat) -> Self {
@@ -268,6 +303,7 @@ const _: () = {
     assert!(ENUM_FRAMESIZES.0 == 0xc02c_564a && ENUM_FRAMEINTERVALS.0 == 0xc034_564b);
     assert!(S_PARM.0 == 0xc0cc_5616 && REQBUFS.0 == 0xc014_5608);
     assert!(S_CTRL.0 == 0xc008_561c && QUERYCTRL.0 == 0xc044_5624);
+    assert!(QUERYMENU.0 == 0xc02c_5625);
     assert!(S_FMT.0 == if wide { 0xc0d0_5605 } else { 0xc0cc_5605 });
     assert!(DQBUF.0 == if wide { 0xc058_5611 } else { 0xc050_5611 });
     assert!(std::mem::offset_of!(Buffer, seconds) == 24 && std::mem::offset_of!(Buffer, sequence) == 56);

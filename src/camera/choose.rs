@@ -121,6 +121,9 @@ pub fn choose(devices: &[DeviceInfo], wanted: &Video) -> Choice {
 pub fn choose_for(device: &DeviceInfo, wanted: &Video) -> Result<Choice, Lost> {
     coded(device, wanted).or_else(|| raw(device, wanted)).ok_or_else(|| match &device.node {
         NodeKind::Capture | NodeKind::Pipeline(_) => Lost::Format { path: device.path.clone(), has: device.fourccs() },
+        NodeKind::Encoder => {
+            Lost::NotACamera { path: device.path.clone(), what: "an H.264 encoder, not a camera".to_owned() }
+        }
         NodeKind::Other(what) => Lost::NotACamera { path: device.path.clone(), what: what.clone() },
         NodeKind::Unreadable(why) => Lost::NotACamera { path: device.path.clone(), what: why.clone() },
     })

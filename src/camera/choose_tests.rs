@@ -22,6 +22,7 @@ fn device(number: u32, formats: Formats<'_>) -> DeviceInfo {
         bus: String::new(),
         node: NodeKind::Capture,
         formats: formats.collect(),
+        encoder: None,
         plan: String::new(),
     }
 }

@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::media::units::Size;
 
 /// One `/dev/video*` node.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct DeviceInfo {
     /// The node.
     pub path: PathBuf,
@@ -20,27 +20,124 @@ pub struct DeviceInfo {
     /// What the node is for.
     pub node: NodeKind,
     /// What it can give. Empty unless it captures.
+    #[serde(default)]
     pub formats: Vec<FormatInfo>,
+    /// What it encodes, and how it can be steered. Only of a [`NodeKind::Encoder`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoder: Option<EncoderInfo>,
     /// What Lunette would do with it, or why nothing. For people.
+    #[serde(default)]
     pub plan: String,
 }
 
 /// What a node is for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NodeKind {
     /// It gives pictures.
     Capture,
     /// It would, if something else set up the media pipeline around it.
     Pipeline(String),
-    /// Something else: metadata, output, a codec.
+    /// It makes H.264 of raw pictures: a stateful memory-to-memory encoder.
+    Encoder,
+    /// Something else: metadata, output, another codec.
     Other(String),
     /// It could not be asked; the text says why, and what helps.
     Unreadable(String),
 }
 
+/// A stateful memory-to-memory encoder that gives H.264.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct EncoderInfo {
+    /// Which of V4L2's two ways of naming buffers it goes.
+    pub planes: Planes,
+    /// The raw formats that it takes, in the driver's order: `YU12`, `NV12`.
+    pub takes: Vec<String>,
+    /// The smallest picture, the largest, and the step between. `None` when the driver does not say.
+    #[serde(default)]
+    pub sizes: Option<SizeRange>,
+    /// Its controls, in the driver's order.
+    #[serde(default)]
+    pub controls: Vec<ControlInfo>,
+}
+
+/// V4L2's two ways of naming buffers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Planes {
+    /// `V4L2_CAP_VIDEO_M2M`
+    Single,
+    /// `V4L2_CAP_VIDEO_M2M_MPLANE`
+    Multi,
+}
+
+/// The sizes that an encoder takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct SizeRange {
+    /// The smallest.
+    pub min: Dimensions,
+    /// The largest.
+    pub max: Dimensions,
+    /// From one size to the next; 1 or more.
+    pub step: Dimensions,
+}
+
+/// A control, as the driver describes it (VIDIOC_QUERYCTRL).
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct ControlInfo {
+    /// `V4L2_CID_…`
+    pub id: u32,
+    /// The driver's words.
+    pub name: String,
+    /// What its value is.
+    pub kind: ControlKind,
+    /// The smallest value.
+    #[serde(default)]
+    pub min: i64,
+    /// The largest.
+    #[serde(default)]
+    pub max: i64,
+    /// From one value to the next.
+    #[serde(default)]
+    pub step: i64,
+    /// What it is unless it was set.
+    #[serde(default)]
+    pub default: i64,
+    /// `V4L2_CTRL_FLAG_…`
+    #[serde(default)]
+    pub flags: u32,
+    /// The values that a menu has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub menu: Vec<MenuItem>,
+}
+
+/// What the value of a control is (`enum v4l2_ctrl_type`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "the names are the kernel's")]
+pub enum ControlKind {
+    Integer,
+    Boolean,
+    Menu,
+    Button,
+    Integer64,
+    String,
+    Bitmask,
+    IntegerMenu,
+    Other,
+}
+
+/// One value of a menu.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct MenuItem {
+    /// The value.
+    pub index: u32,
+    /// The driver's words for it; a number in a menu of integers.
+    pub name: String,
+}
+
 /// A pixel format of a device.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct FormatInfo {
     /// Four characters: `H264`, `YUYV`.
     pub fourcc: String,
@@ -53,7 +150,7 @@ pub struct FormatInfo {
 }
 
 /// A size, or a range of sizes, with its rates.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct SizeInfo {
     /// The smallest.
     pub min: Dimensions,
@@ -68,7 +165,7 @@ pub struct SizeInfo {
 }
 
 /// Width and height, as a device has them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Dimensions {
     /// Pixels in a row.
     pub width: u32,
@@ -96,6 +193,45 @@ impl DeviceInfo {
     pub fn fourccs(&self) -> String {
         let all: Vec<&str> = self.formats.iter().map(|format| format.fourcc.as_str()).collect();
         if all.is_empty() { "no format".to_owned() } else { all.join(", ") }
+    }
+}
+
+impl EncoderInfo {
+    /// A control that can be set.
+    pub fn control(&self, id: u32) -> Option<&ControlInfo> {
+        self.controls.iter().find(|control| control.id == id && control.is_usable())
+    }
+}
+
+impl ControlInfo {
+    /// Whether it can be set: not disabled, read-only or inactive.
+    pub fn is_usable(&self) -> bool {
+        self.flags & (0x1 | 0x4 | 0x10) == 0
+    }
+
+    /// The nearest value that it takes. `None`: a menu without this item.
+    pub fn nearest(&self, value: i64) -> Option<i64> {
+        match self.kind {
+            ControlKind::Menu | ControlKind::IntegerMenu => {
+                self.menu.iter().map(|item| i64::from(item.index)).find(|index| *index == value)
+            }
+            _ => {
+                let (min, step) = (self.min, self.step.max(1));
+                let clamped = value.clamp(min, self.max.max(min));
+                Some(min + clamped.saturating_sub(min) / step * step)
+            }
+        }
+    }
+}
+
+impl SizeRange {
+    /// Whether it holds a size.
+    pub fn holds(&self, size: Size) -> bool {
+        let fits = |value: u32, min: u32, max: u32, step: u32| {
+            (min..=max).contains(&value) && (value - min).is_multiple_of(step.max(1))
+        };
+        fits(size.width, self.min.width, self.max.width, self.step.width)
+            && fits(size.height, self.min.height, self.max.height, self.step.height)
     }
 }
 

@@ -4,7 +4,8 @@ use std::io;
 use std::path::Path;
 
 use super::abi::{self, Capability, FmtDesc, Fract, FrmIvalEnum, FrmSizeEnum, cap};
-use super::device::{DeviceInfo, Dimensions, FormatInfo, NodeKind, SizeInfo};
+use super::device::{ControlInfo, ControlKind, DeviceInfo, Dimensions, EncoderInfo, FormatInfo, MenuItem};
+use super::device::{NodeKind, Planes, SizeInfo, SizeRange};
 use super::lost::Lost;
 use super::sys::Node;
 use crate::media::units::Size;
@@ -27,7 +28,11 @@ pub fn inspect(path: &Path) -> Result<DeviceInfo, Lost> {
         _ => Lost::from_errno(path, "VIDIOC_QUERYCAP", error),
     })?;
     let driver = text(&caps.driver);
-    let kind = kind(&caps, &driver);
+    let mut kind = kind(&caps, &driver);
+    let encoder = planes(&caps).and_then(|planes| encoder(&node, planes));
+    if encoder.is_some() {
+        kind = NodeKind::Encoder;
+    }
     let formats = if matches!(kind, NodeKind::Capture | NodeKind::Pipeline(_)) { formats(&node) } else { Vec::new() };
     Ok(DeviceInfo {
         path: path.to_owned(),
@@ -36,13 +41,107 @@ pub fn inspect(path: &Path) -> Result<DeviceInfo, Lost> {
         bus: text(&caps.bus_info),
         node: kind,
         formats,
+        encoder,
         plan: String::new(),
     })
 }
 
+/// The capabilities of the node, not those of the whole device.
+fn flags(caps: &Capability) -> u32 {
+    if caps.capabilities & cap::DEVICE_CAPS != 0 { caps.device_caps } else { caps.capabilities }
+}
+
+/// Whether it is a memory-to-memory device that streams, and how it names buffers.
+fn planes(caps: &Capability) -> Option<Planes> {
+    let has = |any: u32| flags(caps) & any != 0;
+    // Some old drivers say it by both directions.
+    let both = |one: u32, other: u32| has(one) && has(other);
+    match () {
+        () if !has(cap::STREAMING) => None,
+        () if has(cap::VIDEO_M2M_MPLANE) || both(cap::VIDEO_CAPTURE_MPLANE, cap::VIDEO_OUTPUT_MPLANE) => {
+            Some(Planes::Multi)
+        }
+        () if has(cap::VIDEO_M2M) || both(cap::VIDEO_CAPTURE, cap::VIDEO_OUTPUT) => Some(Planes::Single),
+        () => None,
+    }
+}
+
+/// What an encoder takes, if it gives H.264 and takes raw pictures. A decoder has it the other way round; a scaler takes
+/// and gives raw pictures.
+fn encoder(node: &Node, planes: Planes) -> Option<EncoderInfo> {
+    let (output, capture) = match planes {
+        Planes::Single => (abi::VIDEO_OUTPUT, abi::VIDEO_CAPTURE),
+        Planes::Multi => (abi::VIDEO_OUTPUT_MPLANE, abi::VIDEO_CAPTURE_MPLANE),
+    };
+    let gives = descriptions(node, capture);
+    let takes = descriptions(node, output).into_iter().filter(|desc| desc.flags & abi::FMT_COMPRESSED == 0);
+    let takes: Vec<String> = takes.map(|desc| fourcc(desc.pixelformat)).collect();
+    if takes.is_empty() || !gives.iter().any(|desc| desc.pixelformat == *b"H264") {
+        return None;
+    }
+    let sizes = sizes(node, *b"H264");
+    let range = sizes.iter().max_by_key(|size| u64::from(size.max.width) * u64::from(size.max.height));
+    let range = range.map(|size| SizeRange { min: size.min, max: size.max, step: size.step });
+    Some(EncoderInfo { planes, takes, sizes: range, controls: controls(node) })
+}
+
+/// All controls, without the names of their groups.
+fn controls(node: &Node) -> Vec<ControlInfo> {
+    let mut last = 0;
+    let all = std::iter::from_fn(|| {
+        let mut query = abi::QueryCtrl { id: last | abi::CTRL_NEXT, ..Default::default() };
+        node.call(abi::QUERYCTRL, &mut query).ok()?;
+        // A driver that gives the same one again would do so for ever.
+        (query.id > last).then(|| last = query.id)?;
+        Some(query)
+    });
+    let all: Vec<abi::QueryCtrl> = all.take(MOST as usize).filter(|query| query.kind != abi::ctrl::CLASS).collect();
+    all.iter().map(|query| control(node, query)).collect()
+}
+
+fn control(node: &Node, query: &abi::QueryCtrl) -> ControlInfo {
+    let kind = match query.kind {
+        abi::ctrl::INTEGER => ControlKind::Integer,
+        abi::ctrl::BOOLEAN => ControlKind::Boolean,
+        abi::ctrl::MENU => ControlKind::Menu,
+        abi::ctrl::BUTTON => ControlKind::Button,
+        abi::ctrl::INTEGER64 => ControlKind::Integer64,
+        abi::ctrl::STRING => ControlKind::String,
+        abi::ctrl::BITMASK => ControlKind::Bitmask,
+        abi::ctrl::INTEGER_MENU => ControlKind::IntegerMenu,
+        _ => ControlKind::Other,
+    };
+    ControlInfo {
+        id: query.id,
+        name: text(&query.name),
+        kind,
+        min: query.minimum.into(),
+        max: query.maximum.into(),
+        step: query.step.into(),
+        default: query.default_value.into(),
+        flags: query.flags,
+        menu: menu(node, query, kind),
+    }
+}
+
+/// The items of a menu; those between that the driver leaves out are not there.
+fn menu(node: &Node, query: &abi::QueryCtrl, kind: ControlKind) -> Vec<MenuItem> {
+    if !matches!(kind, ControlKind::Menu | ControlKind::IntegerMenu) {
+        return Vec::new();
+    }
+    let range = u32::try_from(query.minimum).unwrap_or(0)..=u32::try_from(query.maximum).unwrap_or(0).min(MOST);
+    let item = |index| {
+        let mut menu = abi::QueryMenu { id: query.id, index, ..Default::default() };
+        node.call(abi::QUERYMENU, &mut menu).ok()?;
+        let number = menu.name.first_chunk().map_or(0, |bytes| i64::from_ne_bytes(*bytes));
+        let name = if kind == ControlKind::IntegerMenu { number.to_string() } else { text(&menu.name) };
+        Some(MenuItem { index, name })
+    };
+    range.filter_map(item).collect()
+}
+
 fn kind(caps: &Capability, driver: &str) -> NodeKind {
-    let flags = if caps.capabilities & cap::DEVICE_CAPS != 0 { caps.device_caps } else { caps.capabilities };
-    let has = |any: u32| flags & any != 0;
+    let has = |any: u32| flags(caps) & any != 0;
     let other = |what: &str| NodeKind::Other(what.to_owned());
     if has(cap::VIDEO_M2M | cap::VIDEO_M2M_MPLANE) {
         other("a codec or converter, not a camera")
@@ -68,17 +167,21 @@ fn kind(caps: &Capability, driver: &str) -> NodeKind {
 }
 
 fn formats(node: &Node) -> Vec<FormatInfo> {
-    let descriptions = list(|index| {
-        let mut desc = FmtDesc { index, kind: abi::VIDEO_CAPTURE, ..Default::default() };
-        node.call(abi::ENUM_FMT, &mut desc).map(|()| desc)
-    });
     let format = |desc: FmtDesc| FormatInfo {
         fourcc: fourcc(desc.pixelformat),
         description: text(&desc.description),
         compressed: desc.flags & abi::FMT_COMPRESSED != 0,
         sizes: sizes(node, desc.pixelformat),
     };
-    descriptions.into_iter().map(format).collect()
+    descriptions(node, abi::VIDEO_CAPTURE).into_iter().map(format).collect()
+}
+
+/// The formats of one of a node's two directions.
+fn descriptions(node: &Node, kind: u32) -> Vec<FmtDesc> {
+    list(|index| {
+        let mut desc = FmtDesc { index, kind, ..Default::default() };
+        node.call(abi::ENUM_FMT, &mut desc).map(|()| desc)
+    })
 }
 
 fn sizes(node: &Node, pixel_format: [u8; 4]) -> Vec<SizeInfo> {

@@ -49,6 +49,7 @@ fn ask(path: &Path) -> DeviceInfo {
         bus: String::new(),
         node: NodeKind::Unreadable(lost.to_string()),
         formats: Vec::new(),
+        encoder: None,
         plan: String::new(),
     })
 }
@@ -72,6 +73,7 @@ fn explain(devices: &mut [DeviceInfo], wanted: &Video) {
             NodeKind::Other(what) => format!("not used: {what}"),
             NodeKind::Unreadable(why) => format!("not used: {}", bare(why)),
             NodeKind::Pipeline(what) => format!("only when configured ({words}): {what}"),
+            NodeKind::Encoder => "encodes in hardware".to_owned(),
             NodeKind::Capture if plan.is_err() => format!("not used: it {words}"),
             NodeKind::Capture if chosen.device() == Some(&device.path) => format!("chosen by `auto`: {words}"),
             NodeKind::Capture => format!("when configured: {words}"),
@@ -161,6 +163,7 @@ mod tests {
             bus: "usb-0000:01:00.0-1.2".into(),
             node,
             formats: formats.iter().map(format).collect(),
+            encoder: None,
             plan: String::new(),
         }
     }
