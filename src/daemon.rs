@@ -41,7 +41,7 @@ impl Daemon {
     /// When a thread cannot be started. A camera or a broker that is not there yet is no error: both are waited for.
     pub fn start(config: &Config, identity: Identity, broker: Broker, addresses: Arc<[SocketAddr]>) -> Result<Self> {
         let boot = BootId::random().context("no random bits for the boot id")?;
-        let (publisher, hub, demand) = hub::open(config.video.bitrate);
+        let (publisher, hub, demand) = hub::open(config.video.bitrates());
 
         let stop_camera = CancellationToken::new();
         let camera = camera::spawn(config.camera.clone(), config.video.clone(), demand, publisher, stop_camera.clone())

@@ -3,7 +3,8 @@
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::media::status::{CameraState, CameraStatus};
+use crate::media::status::{CameraState, CameraStatus, StreamInfo};
+use crate::media::stream::StreamId;
 use crate::signal::Outbox;
 use crate::signal::message::{About, CameraLine, EventName, Stream};
 use crate::trust::BootId;
@@ -46,19 +47,24 @@ fn event(lost: &mut bool, state: CameraState) -> Option<EventName> {
 }
 
 fn about(name: &str, status: CameraStatus) -> About {
-    let stream = status.stream;
+    let streams = [(StreamId::Main, Some(status.stream)), (StreamId::Low, status.low)];
+    let streams = streams.into_iter().filter_map(|(id, info)| Some(stream(id, info?))).collect();
     About {
         name: name.to_owned(),
         version: env!("CARGO_PKG_VERSION").into(),
         camera: CameraLine { state: status.state, text: status.text },
-        streams: vec![Stream {
-            id: "main".into(),
-            codec: "h264".into(),
-            profile: stream.profile.map(|profile| profile.to_string()),
-            width: stream.size.map(|size| size.width),
-            height: stream.size.map(|size| size.height),
-            fps: stream.rate.map(|rate| rate.fps()),
-        }],
+        streams,
+    }
+}
+
+fn stream(id: StreamId, info: StreamInfo) -> Stream {
+    Stream {
+        id: id.to_string(),
+        codec: "h264".into(),
+        profile: info.profile.map(|profile| profile.to_string()),
+        width: info.size.map(|size| size.width),
+        height: info.size.map(|size| size.height),
+        fps: info.rate.map(|rate| rate.fps()),
     }
 }
 

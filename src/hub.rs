@@ -1,5 +1,7 @@
 //! One camera, many viewers: pictures go out, wishes come back merged. Knows neither WebRTC nor cameras.
 //!
+//! Each of the camera's [streams](StreamId) has its own ring, its own viewers and its own wishes.
+//!
 //! Publishing never waits. Each viewer reads at its own pace from a shared, bounded ring; one that is too slow is told
 //! that it [lagged](Event::Lagged), must skip to the next key frame, and harms nobody.
 
@@ -11,6 +13,7 @@ use tokio::sync::{broadcast, watch};
 use crate::media::frame::Frame;
 use crate::media::rtp::Burst;
 use crate::media::status::CameraStatus;
+use crate::media::stream::{PerStream, StreamId};
 use crate::media::units::Bitrate;
 
 /// Pictures that a viewer may be behind before it must skip; about half a second at 30 fps.
@@ -20,14 +23,24 @@ const RING: usize = 16;
 const KEY_FRAME_SPACING: Duration = Duration::from_millis(500);
 
 /// What the viewers, together, want of the camera. Latest wins.
+pub type Demand = PerStream<Want>;
+
+/// What the viewers of one stream, together, want of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Demand {
+pub struct Want {
     /// Whether anybody watches. Nothing is encoded while nobody does.
     pub watched: bool,
     /// How many key frames have been asked for since the start: a count, so that a watch channel cannot lose one.
     pub key_frames: u32,
     /// What the encoder should aim at.
     pub bitrate: Bitrate,
+}
+
+impl Demand {
+    /// Whether anybody watches any of the streams.
+    pub fn watched(&self) -> bool {
+        self.main.watched || self.low.watched
+    }
 }
 
 /// One picture, ready to be sent to any number of viewers.
@@ -61,47 +74,50 @@ pub struct Publisher(Arc<Inner>);
 /// One viewer's place at the hub; leaving is dropping it.
 #[derive(Debug)]
 pub struct Subscription {
+    stream: StreamId,
     pictures: broadcast::Receiver<Arc<Picture>>,
     inner: Arc<Inner>,
 }
 
 #[derive(Debug)]
 struct Inner {
-    pictures: broadcast::Sender<Arc<Picture>>,
+    pictures: PerStream<broadcast::Sender<Arc<Picture>>>,
     status: watch::Sender<CameraStatus>,
     demand: watch::Sender<Demand>,
-    wishes: Mutex<Wishes>,
+    wishes: Mutex<PerStream<Wishes>>,
 }
 
 /// Opens a hub. The camera reads what is wanted from the receiver.
-pub fn open(bitrate: Bitrate) -> (Publisher, Hub, watch::Receiver<Demand>) {
-    let (demand, wanted) = watch::channel(Demand { watched: false, key_frames: 0, bitrate });
+pub fn open(bitrates: PerStream<Bitrate>) -> (Publisher, Hub, watch::Receiver<Demand>) {
+    let want = |stream| Want { watched: false, key_frames: 0, bitrate: bitrates[stream] };
+    let (demand, wanted) = watch::channel(Demand::from_fn(want));
     let inner = Arc::new(Inner {
-        pictures: broadcast::Sender::new(RING),
+        pictures: PerStream::from_fn(|_| broadcast::Sender::new(RING)),
         status: watch::Sender::new(CameraStatus::default()),
         demand,
-        wishes: Mutex::new(Wishes::default()),
+        wishes: Mutex::default(),
     });
     (Publisher(inner.clone()), Hub(inner), wanted)
 }
 
 impl Publisher {
-    /// Gives a picture to everybody who watches. Never waits.
-    pub fn publish(&self, frame: Frame) {
+    /// Gives a picture to everybody who watches its stream. Never waits.
+    pub fn publish(&self, stream: StreamId, frame: Frame) {
         let key_due = {
-            let mut wishes = self.0.wishes();
+            let wishes = &mut self.0.wishes()[stream];
             if frame.key {
                 wishes.key_frame_came();
             }
             wishes.viewers > 0 && wishes.key_frame_due(Instant::now())
         };
         if key_due {
-            self.0.force_key_frame();
+            self.0.force_key_frame(stream);
         }
-        if self.0.pictures.receiver_count() > 0 {
+        let pictures = &self.0.pictures[stream];
+        if pictures.receiver_count() > 0 {
             let burst = Burst::packetize(&frame.data);
             // An error says that the last viewer left in this moment.
-            let _ = self.0.pictures.send(Arc::new(Picture { frame, burst }));
+            let _ = pictures.send(Arc::new(Picture { frame, burst }));
         }
     }
 
@@ -123,12 +139,13 @@ impl Publisher {
 }
 
 impl Hub {
-    /// Begins to watch. The first picture is a key frame only when [`Subscription::want_key_frame`] was called.
-    pub fn subscribe(&self) -> Subscription {
-        let pictures = self.0.pictures.subscribe();
-        self.0.wishes().viewers += 1;
-        self.0.demand.send_if_modified(|d| !std::mem::replace(&mut d.watched, true));
-        Subscription { pictures, inner: self.0.clone() }
+    /// Begins to watch a stream. The first picture is a key frame only when [`Subscription::want_key_frame`] was called.
+    pub fn subscribe(&self, stream: StreamId) -> Subscription {
+        let pictures = self.0.pictures[stream].subscribe();
+        let mut wishes = self.0.wishes();
+        wishes[stream].viewers += 1;
+        self.0.demand.send_if_modified(|demand| !std::mem::replace(&mut demand[stream].watched, true));
+        Subscription { stream, pictures, inner: self.0.clone() }
     }
 
     /// The camera's state, now and at each change.
@@ -138,11 +155,17 @@ impl Hub {
 
     /// How many watch.
     pub fn viewers(&self) -> usize {
-        self.0.wishes().viewers
+        let wishes = self.0.wishes();
+        wishes.main.viewers + wishes.low.viewers
     }
 }
 
 impl Subscription {
+    /// What is watched.
+    pub fn stream(&self) -> StreamId {
+        self.stream
+    }
+
     /// Waits for the next picture.
     pub async fn next(&mut self) -> Event {
         match self.pictures.recv().await {
@@ -155,40 +178,41 @@ impl Subscription {
     /// Asks for a key frame; requests of all viewers are coalesced.
     pub fn want_key_frame(&self) {
         let due = {
-            let mut wishes = self.inner.wishes();
+            let wishes = &mut self.inner.wishes()[self.stream];
             wishes.key_frame_wanted = true;
             wishes.key_frame_due(Instant::now())
         };
         if due {
-            self.inner.force_key_frame();
+            self.inner.force_key_frame(self.stream);
         }
     }
 }
 
 impl Drop for Subscription {
     fn drop(&mut self) {
+        let stream = self.stream;
         let mut wishes = self.inner.wishes();
-        wishes.viewers = wishes.viewers.saturating_sub(1);
-        if wishes.viewers == 0 {
-            // The camera rests now, and begins with a key frame: nothing of the past matters.
-            *wishes = Wishes::default();
+        wishes[stream].viewers = wishes[stream].viewers.saturating_sub(1);
+        if wishes[stream].viewers == 0 {
+            // The encoder rests now, and begins with a key frame: nothing of the past matters.
+            wishes[stream] = Wishes::default();
             // Under the lock, so that a viewer who comes in this moment is not overwritten.
-            self.inner.demand.send_if_modified(|d| std::mem::replace(&mut d.watched, false));
+            self.inner.demand.send_if_modified(|demand| std::mem::replace(&mut demand[stream].watched, false));
         }
     }
 }
 
 impl Inner {
-    fn wishes(&self) -> MutexGuard<'_, Wishes> {
+    fn wishes(&self) -> MutexGuard<'_, PerStream<Wishes>> {
         self.wishes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn force_key_frame(&self) {
-        self.demand.send_modify(|d| d.key_frames = d.key_frames.wrapping_add(1));
+    fn force_key_frame(&self, stream: StreamId) {
+        self.demand.send_modify(|demand| demand[stream].key_frames = demand[stream].key_frames.wrapping_add(1));
     }
 }
 
-/// The viewers' wishes, merged. Pure: time is an argument.
+/// The wishes of a stream's viewers, merged. Pure: time is an argument.
 #[derive(Debug, Default)]
 struct Wishes {
     viewers: usize,
@@ -221,6 +245,8 @@ mod tests {
     use super::*;
     use crate::media::units::MediaTime;
 
+    const MAIN: StreamId = StreamId::Main;
+
     fn frame(n: u64, key: bool) -> Frame {
         let data = Bytes::from_static(&[0, 0, 0, 1, 0x41, 1, 2, 3]);
         Frame { at: MediaTime(n), captured: Instant::now(), key, data }
@@ -235,24 +261,24 @@ mod tests {
 
     #[tokio::test]
     async fn demand_follows_the_viewers() {
-        let (_publisher, hub, demand) = open(Bitrate::kbps(1000));
-        assert!(!demand.borrow().watched);
-        let (a, b) = (hub.subscribe(), hub.subscribe());
-        assert!(demand.borrow().watched);
+        let (_publisher, hub, demand) = open(PerStream::from_fn(|_| Bitrate::kbps(1000)));
+        assert!(!demand.borrow().main.watched);
+        let (a, b) = (hub.subscribe(MAIN), hub.subscribe(MAIN));
+        assert!(demand.borrow().main.watched);
         drop(a);
-        assert!(demand.borrow().watched);
+        assert!(demand.borrow().main.watched);
         drop(b);
-        assert!(!demand.borrow().watched);
+        assert!(!demand.borrow().main.watched);
         assert_eq!(hub.viewers(), 0);
     }
 
     #[tokio::test]
     async fn a_slow_viewer_lags_and_the_others_get_everything() {
-        let (publisher, hub, _demand) = open(Bitrate::kbps(1000));
-        let (mut slow, mut fast) = (hub.subscribe(), hub.subscribe());
+        let (publisher, hub, _demand) = open(PerStream::from_fn(|_| Bitrate::kbps(1000)));
+        let (mut slow, mut fast) = (hub.subscribe(MAIN), hub.subscribe(MAIN));
         let pictures = RING as u64 * 3;
         for n in 0..pictures {
-            publisher.publish(frame(n, n == 0));
+            publisher.publish(MAIN, frame(n, n == 0));
             assert_eq!(number(&fast.next().await), Some(n));
         }
         assert!(matches!(slow.next().await, Event::Lagged(n) if n == pictures - RING as u64));
@@ -261,19 +287,19 @@ mod tests {
 
     #[tokio::test]
     async fn wishes_for_key_frames_are_coalesced_and_none_is_lost() {
-        let (publisher, hub, demand) = open(Bitrate::kbps(1000));
-        let viewers: Vec<_> = (0..50).map(|_| hub.subscribe()).collect();
+        let (publisher, hub, demand) = open(PerStream::from_fn(|_| Bitrate::kbps(1000)));
+        let viewers: Vec<_> = (0..50).map(|_| hub.subscribe(MAIN)).collect();
         for viewer in &viewers {
             viewer.want_key_frame();
         }
-        assert_eq!(demand.borrow().key_frames, 1, "fifty wishes, one key frame");
-        publisher.publish(frame(0, false));
-        assert_eq!(demand.borrow().key_frames, 1, "the wish that came too early waits");
-        publisher.publish(frame(1, true));
+        assert_eq!(demand.borrow().main.key_frames, 1, "fifty wishes, one key frame");
+        publisher.publish(MAIN, frame(0, false));
+        assert_eq!(demand.borrow().main.key_frames, 1, "the wish that came too early waits");
+        publisher.publish(MAIN, frame(1, true));
         viewers[0].want_key_frame();
         tokio::time::sleep(KEY_FRAME_SPACING).await;
-        publisher.publish(frame(2, false));
-        assert_eq!(demand.borrow().key_frames, 2, "and is granted when it is due");
+        publisher.publish(MAIN, frame(2, false));
+        assert_eq!(demand.borrow().main.key_frames, 2, "and is granted when it is due");
     }
 
     #[test]
@@ -288,12 +314,29 @@ mod tests {
 
     #[test]
     fn a_status_that_did_not_change_wakes_nobody() {
-        let (publisher, hub, _demand) = open(Bitrate::kbps(1000));
+        let (publisher, hub, _demand) = open(PerStream::from_fn(|_| Bitrate::kbps(1000)));
         let mut status = hub.status();
         status.borrow_and_update();
         publisher.report(CameraStatus::default());
         assert!(!status.has_changed().expect("open"));
         publisher.report(CameraStatus { text: "new".into(), ..CameraStatus::default() });
         assert!(status.has_changed().expect("open"));
+    }
+
+    #[tokio::test]
+    async fn streams_do_not_mix() {
+        let (publisher, hub, demand) = open(PerStream { main: Bitrate::kbps(1000), low: Bitrate::kbps(200) });
+        let mut low = hub.subscribe(StreamId::Low);
+        low.want_key_frame();
+        let now = *demand.borrow();
+        assert!(now.watched() && !now.main.watched && now.low.watched);
+        assert_eq!((now.main.key_frames, now.low.key_frames), (0, 1));
+        let mut main = hub.subscribe(MAIN);
+        publisher.publish(MAIN, frame(1, true));
+        publisher.publish(StreamId::Low, frame(2, true));
+        assert_eq!((number(&low.next().await), number(&main.next().await)), (Some(2), Some(1)));
+        drop(low);
+        assert!(!demand.borrow().low.watched && demand.borrow().main.watched);
+        assert_eq!(hub.viewers(), 1);
     }
 }

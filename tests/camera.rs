@@ -12,6 +12,7 @@ use lunette::config::{Camera, Video};
 use lunette::hub;
 use lunette::media::h264::nal_units;
 use lunette::media::status::CameraState;
+use lunette::media::stream::StreamId;
 use lunette::media::units::{Bitrate, FrameRate, Size};
 use rig::{Eye, Running, next};
 use tokio_util::sync::CancellationToken;
@@ -22,6 +23,7 @@ fn sources() -> Vec<(&'static str, Camera, Video)> {
         size: Size::new(w, h),
         fps: FrameRate::new(fps).unwrap(),
         bitrate: Bitrate::kbps(kbps),
+        ..Video::default()
     };
     vec![
         ("test card, small", Camera::TestCard, video(320, 240, 30.0, 300)),
@@ -34,7 +36,7 @@ async fn the_first_picture_is_a_key_frame_with_its_parameter_sets() {
     for (name, camera, video) in sources() {
         let running = Running::start(camera, video.clone());
         for round in 0..3 {
-            let mut viewer = running.hub.subscribe();
+            let mut viewer = running.hub.subscribe(StreamId::Main);
             let picture = next(&mut viewer).await;
             assert!(picture.frame.key, "{name}, round {round}");
             let types: Vec<u8> = nal_units(&picture.frame.data).map(|nal| nal.unit_type()).collect();
@@ -54,7 +56,7 @@ async fn the_first_picture_is_a_key_frame_with_its_parameter_sets() {
 async fn a_key_frame_comes_when_asked_for() {
     for (name, camera, video) in sources() {
         let running = Running::start(camera, video);
-        let mut viewer = running.hub.subscribe();
+        let mut viewer = running.hub.subscribe(StreamId::Main);
         viewer.want_key_frame();
         assert!(next(&mut viewer).await.frame.key);
         for _ in 0..3 {
@@ -83,7 +85,7 @@ async fn nothing_happens_while_nobody_watches() {
         changes.mark_unchanged();
         tokio::time::sleep(Duration::from_millis(300)).await;
         assert!(!changes.has_changed().unwrap(), "{name}: {:?}", running.status());
-        let mut viewer = running.hub.subscribe();
+        let mut viewer = running.hub.subscribe(StreamId::Main);
         let begin = Instant::now();
         next(&mut viewer).await;
         assert!(begin.elapsed() < Duration::from_millis(500), "{name}: not at once, after {:?}", begin.elapsed());
@@ -98,7 +100,7 @@ async fn nothing_happens_while_nobody_watches() {
 async fn every_stamp_is_right_and_the_clocks_agree() {
     for (name, camera, video) in sources() {
         let running = Running::start(camera, video.clone());
-        let mut viewer = running.hub.subscribe();
+        let mut viewer = running.hub.subscribe(StreamId::Main);
         let mut eye = Eye::new();
         let mut before: Option<(u32, u64)> = None;
         for n in 0..40 {
@@ -124,7 +126,7 @@ async fn a_stop_ends_the_thread_whether_watched_or_not() {
     for (_, camera, video) in sources() {
         drop(Running::start(camera.clone(), video.clone()));
         let running = Running::start(camera, video);
-        let mut viewer = running.hub.subscribe();
+        let mut viewer = running.hub.subscribe(StreamId::Main);
         next(&mut viewer).await;
         drop(running);
     }
@@ -140,7 +142,7 @@ async fn an_absent_camera_is_a_state_and_is_found_when_it_comes() {
     assert_eq!(status.text, format!("{} is not there; is the camera plugged in?", device.display()));
     std::fs::write(&device, "not a camera").unwrap();
     running.until(CameraState::Idle).await;
-    let viewer = running.hub.subscribe();
+    let viewer = running.hub.subscribe(StreamId::Main);
     let status = running.until(CameraState::Lost).await;
     assert!(status.text.contains("not a video device") || cfg!(not(feature = "v4l2")), "{}", status.text);
     drop(viewer);
@@ -150,14 +152,14 @@ async fn an_absent_camera_is_a_state_and_is_found_when_it_comes() {
 #[tokio::test]
 async fn the_bitrate_follows_the_demand() {
     for (name, camera, video) in sources() {
-        let (out, hub, demand) = hub::open(video.bitrate);
+        let (out, hub, demand) = hub::open(video.bitrates());
         let mut wish = *demand.borrow();
         drop(demand);
         let (wishes, demand) = tokio::sync::watch::channel(wish);
         let stop = CancellationToken::new();
         let thread = camera::spawn(camera, video.clone(), demand, out, stop.clone()).unwrap();
-        let mut viewer = hub.subscribe();
-        wish.watched = true;
+        let mut viewer = hub.subscribe(StreamId::Main);
+        wish.main.watched = true;
         wishes.send_replace(wish);
         let mut sum = async |skip: usize, take: usize| {
             let mut bytes = 0;
@@ -168,10 +170,10 @@ async fn the_bitrate_follows_the_demand() {
             bytes / take
         };
         let full = sum(10, 20).await;
-        wish.bitrate = Bitrate::kbps(video.bitrate.as_kbps() / 4);
+        wish.main.bitrate = Bitrate::kbps(video.bitrate.as_kbps() / 4);
         wishes.send_replace(wish);
         let quarter = sum(15, 20).await;
-        wish.bitrate = video.bitrate;
+        wish.main.bitrate = video.bitrate;
         wishes.send_replace(wish);
         let again = sum(15, 20).await;
         println!("{name}: {full}, {quarter}, {again} bytes a picture");
@@ -180,4 +182,50 @@ async fn the_bitrate_follows_the_demand() {
         stop.cancel();
         thread.join().unwrap();
     }
+}
+
+#[tokio::test]
+async fn the_low_stream_is_half_as_large_and_of_the_same_moment() {
+    for (name, camera, video) in sources() {
+        let running = Running::start(camera, video.clone());
+        let mut low = running.hub.subscribe(StreamId::Low);
+        let mut eye = Eye::new();
+        let picture = next(&mut low).await;
+        assert!(picture.frame.key, "{name}");
+        eye.see(&picture.frame.data);
+        let size = Size::new(video.size.width / 2, video.size.height / 2);
+        assert_eq!(eye.size, (size.width as usize, size.height as usize), "{name}");
+        let status = running.until(CameraState::Live).await;
+        assert_eq!(status.low.expect("a low stream").size, Some(size), "{name}");
+
+        // The main stream joins in, and both show the same moments.
+        let mut main = running.hub.subscribe(StreamId::Main);
+        let first = next(&mut main).await;
+        assert!(first.frame.key, "{name}: a stream begins with a key frame");
+        let same = loop {
+            let picture = next(&mut low).await;
+            if picture.frame.at >= first.frame.at {
+                break picture;
+            }
+        };
+        assert_eq!(same.frame.captured, first.frame.captured, "{name}");
+        assert!(same.frame.data.len() < first.frame.data.len(), "{name}");
+
+        // Each stops alone.
+        drop(low);
+        for _ in 0..3 {
+            next(&mut main).await;
+        }
+        let mut low = running.hub.subscribe(StreamId::Low);
+        assert!(next(&mut low).await.frame.key, "{name}: and begins anew");
+    }
+}
+
+#[tokio::test]
+async fn there_is_no_low_stream_where_none_is_wanted() {
+    let (_, camera, mut video) = sources().remove(0);
+    video.low.enabled = false;
+    let running = Running::start(camera, video);
+    let _viewer = running.hub.subscribe(StreamId::Main);
+    assert_eq!(running.until(CameraState::Live).await.low, None);
 }

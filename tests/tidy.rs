@@ -16,7 +16,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("viewer", &["viewer", "hub", "media", "signal", "trust"]),
     ("identity", &["trust", "viewer"]),
     ("herald", &["media", "signal", "trust"]),
-    ("lobby", &["lobby", "signal", "trust", "viewer"]),
+    ("lobby", &["lobby", "media", "signal", "trust", "viewer"]),
     ("local", &["local", "config", "signal", "trust"]),
     ("log", &[]),
     ("cli", &["cli", "board", "camera", "config"]),

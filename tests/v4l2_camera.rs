@@ -22,6 +22,7 @@ use lunette::camera::step::{Clock, Step};
 use lunette::camera::{self, v4l2};
 use lunette::config::{Camera, Video};
 use lunette::media::status::CameraState;
+use lunette::media::stream::StreamId;
 use lunette::media::units::{Bitrate, FrameRate, Size};
 use openh264::decoder::Decoder;
 use openh264::formats::YUVSource;
@@ -46,7 +47,8 @@ fn control(device: &Path, what: &str) {
 }
 
 fn video() -> Video {
-    Video { size: Size::new(320, 180), fps: FrameRate::new(10.0).unwrap(), bitrate: Bitrate::kbps(500) }
+    let (size, fps) = (Size::new(320, 180), FrameRate::new(10.0).unwrap());
+    Video { size, fps, bitrate: Bitrate::kbps(500), ..Video::default() }
 }
 
 #[test]
@@ -69,7 +71,7 @@ async fn auto_finds_it_and_pictures_move() {
     let _lock = lock();
     let device = vivid();
     let running = Running::start(Camera::Auto, video());
-    let mut viewer = running.hub.subscribe();
+    let mut viewer = running.hub.subscribe(StreamId::Main);
     let mut eye = Eye::new();
     let first = next(&mut viewer).await;
     assert!(first.frame.key);
@@ -137,7 +139,7 @@ async fn unplugging_and_plugging_in_again() {
     let _lock = lock();
     let device = vivid();
     let running = Running::on(&device.path, video());
-    let mut viewer = running.hub.subscribe();
+    let mut viewer = running.hub.subscribe(StreamId::Main);
     for round in 0..2 {
         next_key(&mut viewer).await;
         next(&mut viewer).await;
@@ -160,7 +162,7 @@ async fn a_fatal_error_of_the_driver_is_survived() {
     let _lock = lock();
     let device = vivid();
     let running = Running::on(&device.path, video());
-    let mut viewer = running.hub.subscribe();
+    let mut viewer = running.hub.subscribe(StreamId::Main);
     next(&mut viewer).await;
     let mut status = running.hub.status();
     status.mark_unchanged();
@@ -182,7 +184,7 @@ async fn damaged_buffers_are_left_out() {
     let _lock = lock();
     let device = vivid();
     let running = Running::on(&device.path, video());
-    let mut viewer = running.hub.subscribe();
+    let mut viewer = running.hub.subscribe(StreamId::Main);
     let mut eye = Eye::new();
     for n in 0..12 {
         if n % 3 == 1 {
@@ -205,7 +207,7 @@ async fn a_camera_that_another_program_uses_is_told_and_taken_later() {
         .unwrap();
     std::thread::sleep(Duration::from_secs(2));
     let running = Running::on(&device.path, video());
-    let viewer = running.hub.subscribe();
+    let viewer = running.hub.subscribe(StreamId::Main);
     let status = running.until(CameraState::Lost).await;
     assert!(status.text.contains("is used by another program"), "{}", status.text);
     other.kill().unwrap();
@@ -219,7 +221,7 @@ async fn the_bitrate_and_key_frames_follow() {
     let _lock = lock();
     let device = vivid();
     let running = Running::on(&device.path, video());
-    let mut viewer = running.hub.subscribe();
+    let mut viewer = running.hub.subscribe(StreamId::Main);
     assert!(next(&mut viewer).await.frame.key);
     for _ in 0..3 {
         tokio::time::sleep(Duration::from_millis(600)).await;

@@ -22,6 +22,7 @@ use lunette::camera::openh264::Encoder;
 use lunette::camera::testcard::{Card, read_stamp};
 use lunette::config::{Camera, Video};
 use lunette::media::status::CameraState;
+use lunette::media::stream::StreamId;
 use lunette::media::units::{Bitrate, FrameRate, MediaTime, Size};
 use rig::{Eye, PATIENCE, Running, next, next_key};
 
@@ -37,7 +38,7 @@ fn lock() -> MutexGuard<'static, ()> {
 }
 
 fn video() -> Video {
-    Video { size: SIZE, fps: FrameRate::new(15.0).unwrap(), bitrate: Bitrate::kbps(300) }
+    Video { size: SIZE, fps: FrameRate::new(15.0).unwrap(), bitrate: Bitrate::kbps(300), ..Video::default() }
 }
 
 /// A camera that is plugged in. Dropped, it is unplugged.
@@ -109,7 +110,7 @@ async fn h264_is_passed_through_picture_by_picture() {
     usb.node();
     print!("{}", camera::probe_table(&camera::list()));
     let running = Running::start(Camera::Auto, video());
-    let mut viewer = running.hub.subscribe();
+    let mut viewer = running.hub.subscribe(StreamId::Main);
     let mut eye = Eye::new();
     let mut stamps = Vec::new();
     let mut at = None;
@@ -136,7 +137,7 @@ async fn an_unplugged_camera_is_found_again() {
     let _lock = lock();
     let mut usb = Usb::plug();
     let running = Running::on(&usb.node(), video());
-    let mut viewer = running.hub.subscribe();
+    let mut viewer = running.hub.subscribe(StreamId::Main);
     for round in 0..2 {
         next_key(&mut viewer).await;
         next(&mut viewer).await;
@@ -161,7 +162,7 @@ async fn a_camera_that_hangs_is_lost_and_comes_back() {
     let _lock = lock();
     let usb = Usb::plug();
     let running = Running::on(&usb.node(), video());
-    let mut viewer = running.hub.subscribe();
+    let mut viewer = running.hub.subscribe(StreamId::Main);
     next(&mut viewer).await;
     usb.signal("-STOP");
     let hung = Instant::now();
@@ -178,14 +179,14 @@ async fn a_camera_that_hangs_is_lost_and_comes_back() {
 async fn auto_takes_a_camera_that_was_plugged_in_while_nobody_watched() {
     let _lock = lock();
     let running = Running::start(Camera::Auto, video());
-    let mut viewer = running.hub.subscribe();
+    let mut viewer = running.hub.subscribe(StreamId::Main);
     next(&mut viewer).await;
     assert_eq!(running.status().stream.source, "test card");
     drop(viewer);
     running.until(CameraState::Idle).await;
     let usb = Usb::plug();
     let node = usb.node();
-    let mut viewer = running.hub.subscribe();
+    let mut viewer = running.hub.subscribe(StreamId::Main);
     next(&mut viewer).await;
     let status = running.until(CameraState::Live).await;
     assert!(status.stream.source.starts_with(node.to_str().unwrap()), "{}", status.stream.source);

@@ -9,6 +9,7 @@ use super::lost::Lost;
 use super::step::{Clock, Step};
 use crate::media::access_unit::{AccessUnitError, Assembler};
 use crate::media::sps::Sps;
+use crate::media::stream::StreamId;
 use crate::media::units::{Bitrate, FrameRate};
 
 /// A device that gives H.264.
@@ -64,7 +65,7 @@ impl Coded {
         }
         self.needs_key = false;
         unit.sps = self.sps.take();
-        Ok(self.clock.frame(unit, captured))
+        Ok(self.clock.frame(StreamId::Main, unit, captured))
     }
 
     fn damaged(&mut self, why: String) -> Step {

@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 use tracing::debug;
 
 use super::lost::Lost;
-use super::source::Source;
+use super::source::{Described, Source};
 use crate::media::frame::Frame;
 use crate::media::sps::Sps;
 use crate::media::status::StreamInfo;
+use crate::media::stream::{PerStream, StreamId};
 
 /// A source that was live and then gives nothing for so long is lost.
 const STALL: Duration = Duration::from_secs(2);
@@ -26,11 +27,11 @@ const PROVEN: Duration = Duration::from_secs(5);
 /// What is known of an open source.
 #[derive(Debug)]
 pub struct Live {
-    /// The stream.
-    pub info: StreamInfo,
+    /// What is known of each stream that there is.
+    pub info: PerStream<Option<StreamInfo>>,
     opened: Instant,
-    /// Since the first key frame.
-    pub since: Option<Instant>,
+    /// Since each stream's first key frame.
+    pub since: PerStream<Option<Instant>>,
     heard: Instant,
     shown: Instant,
     damage: Option<String>,
@@ -39,23 +40,25 @@ pub struct Live {
 impl Live {
     /// Opened a moment ago.
     pub fn new(source: &Source) -> Self {
-        let (source, encoder, rate) = source.describe();
-        let info = StreamInfo { source, encoder: encoder.to_owned(), rate: Some(rate), ..StreamInfo::default() };
-        let now = Instant::now();
-        Self { info, opened: now, since: None, heard: now, shown: now, damage: None }
+        let Described { source, encoders, low_size, rate } = source.describe();
+        let info = |encoder| StreamInfo { source: source.clone(), encoder, rate: Some(rate), ..StreamInfo::default() };
+        let PerStream { main, low } = encoders;
+        let low = low.map(|encoder| StreamInfo { size: low_size, ..info(encoder) });
+        let (info, now) = (PerStream { main: main.map(info), low }, Instant::now());
+        Self { info, opened: now, since: PerStream::default(), heard: now, shown: now, damage: None }
     }
 
     /// It gave a picture that can be shown, and its SPS where that is news.
-    pub fn picture(&mut self, frame: &Frame, sps: Option<Sps>) {
+    pub fn picture(&mut self, stream: StreamId, frame: &Frame, sps: Option<Sps>) {
         self.heard();
         self.shown = self.heard;
-        if frame.key && self.since.is_none() {
-            self.since = Some(self.heard);
-            debug!("first picture {} ms after opening", self.opened.elapsed().as_millis());
+        if frame.key && self.since[stream].is_none() {
+            self.since[stream] = Some(self.heard);
+            debug!("first picture of {stream} {} ms after opening", self.opened.elapsed().as_millis());
         }
-        if let Some(sps) = sps {
-            self.info.profile = Some(sps.profile);
-            self.info.size = Some(sps.size);
+        if let (Some(sps), Some(info)) = (sps, &mut self.info[stream]) {
+            info.profile = Some(sps.profile);
+            info.size = Some(sps.size);
         }
     }
 
@@ -72,7 +75,12 @@ impl Live {
 
     /// Whether it was live long enough to be called working.
     pub fn is_proven(&self) -> bool {
-        self.since.is_some_and(|since| since.elapsed() >= PROVEN)
+        self.first_picture().is_some_and(|since| since.elapsed() >= PROVEN)
+    }
+
+    /// Since when any stream can be shown.
+    fn first_picture(&self) -> Option<Instant> {
+        self.since.main.into_iter().chain(self.since.low).min()
     }
 
     /// Whether it still does what it should.
@@ -83,7 +91,7 @@ impl Live {
         if self.shown.elapsed() >= NO_KEY_FRAME && self.heard.elapsed() < STALL {
             return Err(Lost::NoKeyFrame { path: what.into(), seconds: NO_KEY_FRAME.as_secs() });
         }
-        let limit = if self.since.is_some() { STALL } else { FIRST_PICTURE };
+        let limit = if self.first_picture().is_some() { STALL } else { FIRST_PICTURE };
         if self.heard.elapsed() < limit {
             return Ok(());
         }

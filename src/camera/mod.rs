@@ -19,6 +19,7 @@ pub mod device;
 mod font;
 #[cfg(feature = "v4l2")]
 mod inspect;
+mod lanes;
 mod live;
 pub mod lost;
 #[cfg_attr(not(feature = "openh264"), path = "openh264_absent.rs")]
@@ -29,6 +30,7 @@ pub mod probe;
 #[cfg(feature = "v4l2")]
 mod raw;
 mod retry;
+mod shrink;
 pub mod source;
 pub mod step;
 #[cfg(any(feature = "v4l2", feature = "openh264"))]

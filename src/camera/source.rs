@@ -3,24 +3,39 @@
 use std::time::{Instant, SystemTime};
 
 use super::choose::Plan;
+use super::lanes::Lanes;
 use super::lost::Lost;
-use super::openh264::Encoder;
 use super::pace::Pace;
 use super::step::{Clock, PATIENCE, Step};
 use super::testcard::Card;
 use super::v4l2;
 use crate::config::Video;
-use crate::media::units::{Bitrate, FrameRate};
+use crate::hub::Demand;
+use crate::media::stream::{PerStream, StreamId};
+use crate::media::units::{Bitrate, FrameRate, Size};
 
 /// An open source.
 #[derive(Debug)]
 pub enum Source {
-    /// The test card, through the software encoder.
+    /// The test card, through an encoder.
     TestCard(Box<TestCard>),
-    /// A device's raw pictures, through the software encoder.
+    /// A device's raw pictures, through an encoder.
     Raw(Box<v4l2::Raw>),
     /// A device's H.264, as it is.
     Coded(Box<v4l2::Coded>),
+}
+
+/// What an open source gives.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Described {
+    /// What gives the pictures, for people.
+    pub source: String,
+    /// What encodes a stream, for people. `None`: there is no such stream.
+    pub encoders: PerStream<Option<String>>,
+    /// The low stream's size, where it is known.
+    pub low_size: Option<Size>,
+    /// How many pictures there should be in a second.
+    pub rate: FrameRate,
 }
 
 impl Source {
@@ -28,12 +43,14 @@ impl Source {
     ///
     /// # Errors
     /// When the device or the encoder cannot be set up.
-    pub fn open(plan: &Plan, video: &Video, bitrate: Bitrate, clock: Clock) -> Result<Self, Lost> {
+    pub fn open(plan: &Plan, video: &Video, demand: &Demand, clock: Clock) -> Result<Self, Lost> {
         match plan {
-            Plan::TestCard => TestCard::open(video, bitrate, clock).map(|card| Self::TestCard(card.into())),
-            Plan::Coded(target) => v4l2::Coded::open(target, bitrate, clock).map(|coded| Self::Coded(coded.into())),
+            Plan::TestCard => Ok(Self::TestCard(TestCard::open(video, demand, clock).into())),
+            Plan::Coded(target) => {
+                v4l2::Coded::open(target, demand.main.bitrate, clock).map(|coded| Self::Coded(coded.into()))
+            }
             Plan::Raw(target, format) => {
-                v4l2::Raw::open(target, *format, bitrate, clock).map(|raw| Self::Raw(raw.into()))
+                v4l2::Raw::open(target, *format, video, demand, clock).map(|raw| Self::Raw(raw.into()))
             }
         }
     }
@@ -50,12 +67,24 @@ impl Source {
         }
     }
 
-    /// Makes the next picture a key frame, where the source can.
-    pub fn force_key(&mut self) {
+    /// Begins or ends a stream. One that begins does so with a key frame. A source that gives H.264 has but one, which
+    /// flows as long as it is open.
+    pub fn watch(&mut self, stream: StreamId, watched: bool) {
         match self {
-            Self::TestCard(card) => card.encoder.force_key(),
-            Self::Raw(raw) => raw.force_key(),
-            Self::Coded(coded) => coded.force_key(),
+            Self::TestCard(card) => card.lanes.watch(stream, watched),
+            Self::Raw(raw) => raw.lanes.watch(stream, watched),
+            Self::Coded(coded) if stream == StreamId::Main && watched => coded.force_key(),
+            Self::Coded(_) => {}
+        }
+    }
+
+    /// Makes a stream's next picture a key frame, where the source can.
+    pub fn force_key(&mut self, stream: StreamId) {
+        match self {
+            Self::TestCard(card) => card.lanes.force_key(stream),
+            Self::Raw(raw) => raw.lanes.force_key(stream),
+            Self::Coded(coded) if stream == StreamId::Main => coded.force_key(),
+            Self::Coded(_) => {}
         }
     }
 
@@ -63,22 +92,39 @@ impl Source {
     ///
     /// # Errors
     /// When the encoder fails.
-    pub fn set_bitrate(&mut self, bitrate: Bitrate) -> Result<(), Lost> {
+    pub fn set_bitrate(&mut self, stream: StreamId, bitrate: Bitrate) -> Result<(), Lost> {
         match self {
-            Self::TestCard(card) => card.encoder.set_bitrate(bitrate)?,
-            Self::Raw(raw) => raw.set_bitrate(bitrate)?,
-            Self::Coded(coded) => coded.set_bitrate(bitrate),
+            Self::TestCard(card) => card.lanes.set_bitrate(stream, bitrate)?,
+            Self::Raw(raw) => raw.lanes.set_bitrate(stream, bitrate)?,
+            Self::Coded(coded) if stream == StreamId::Main => coded.set_bitrate(bitrate),
+            Self::Coded(_) => {}
         }
         Ok(())
     }
 
-    /// What gives the pictures, what encodes them, and how many there should be in a second.
-    pub fn describe(&self) -> (String, &'static str, FrameRate) {
+    /// What it gives.
+    pub fn describe(&self) -> Described {
         match self {
-            Self::TestCard(card) => ("test card".to_owned(), "openh264", card.rate),
-            Self::Raw(raw) => (raw.label().to_owned(), "openh264", raw.rate()),
-            Self::Coded(coded) => (coded.label().to_owned(), "camera", coded.rate()),
+            Self::TestCard(card) => encoded("test card".to_owned(), &card.lanes, card.rate),
+            Self::Raw(raw) => encoded(raw.label().to_owned(), &raw.lanes, raw.rate()),
+            Self::Coded(coded) => Described {
+                source: coded.label().to_owned(),
+                encoders: PerStream { main: Some("camera".to_owned()), low: None },
+                low_size: None,
+                rate: coded.rate(),
+            },
         }
+    }
+}
+
+fn encoded(source: String, lanes: &Lanes, rate: FrameRate) -> Described {
+    let encoder = || "openh264".to_owned();
+    let low_size = lanes.low_size();
+    Described {
+        source,
+        encoders: PerStream { main: Some(encoder()), low: low_size.map(|_| encoder()) },
+        low_size,
+        rate,
     }
 }
 
@@ -86,21 +132,23 @@ impl Source {
 #[derive(Debug)]
 pub struct TestCard {
     card: Card,
-    encoder: Encoder,
+    lanes: Lanes,
     pace: Pace,
     rate: FrameRate,
-    clock: Clock,
     drawn: u64,
 }
 
 impl TestCard {
-    fn open(video: &Video, bitrate: Bitrate, clock: Clock) -> Result<Self, Lost> {
-        let encoder = Encoder::open(video.fps, bitrate)?;
-        let card = Card::new(video.size, video.fps);
-        Ok(Self { card, encoder, pace: Pace::new(Instant::now(), video.fps), rate: video.fps, clock, drawn: 0 })
+    fn open(video: &Video, demand: &Demand, clock: Clock) -> Self {
+        let lanes = Lanes::new(video.size, video.fps, video, demand, clock);
+        let pace = Pace::new(Instant::now(), video.fps);
+        Self { card: Card::new(video.size, video.fps), lanes, pace, rate: video.fps, drawn: 0 }
     }
 
     fn step(&mut self) -> Result<Step, Lost> {
+        if let Some(step) = self.lanes.rest()? {
+            return Ok(step);
+        }
         let wait = self.pace.wait(Instant::now());
         std::thread::sleep(wait.min(PATIENCE));
         if wait > PATIENCE {
@@ -111,7 +159,6 @@ impl TestCard {
         let wall = wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let picture = self.card.render(wall, self.drawn);
         self.drawn += 1;
-        let coded = self.encoder.encode(picture, self.clock.at(captured))?;
-        Ok(coded.map_or(Step::Alive, |unit| self.clock.frame(unit, captured)))
+        self.lanes.encode(picture, captured)
     }
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use crate::media::access_unit::AccessUnit;
 use crate::media::frame::Frame;
 use crate::media::sps::Sps;
+use crate::media::stream::StreamId;
 use crate::media::units::MediaTime;
 
 /// The longest that a source waits, so that stopping and stalls are noticed.
@@ -13,8 +14,8 @@ pub const PATIENCE: Duration = Duration::from_millis(100);
 /// What came of waiting for a picture.
 #[derive(Debug)]
 pub enum Step {
-    /// A picture, and its SPS where that is news.
-    Picture(Frame, Option<Sps>),
+    /// A picture of a stream, and its SPS where that is news.
+    Picture(StreamId, Frame, Option<Sps>),
     /// The source is alive, but gave nothing to show.
     Alive,
     /// The source gave something broken.
@@ -40,7 +41,8 @@ impl Clock {
     }
 
     /// A frame of what was captured at a moment.
-    pub fn frame(self, unit: AccessUnit, captured: Instant) -> Step {
-        Step::Picture(Frame { at: self.at(captured), captured, key: unit.key, data: unit.data }, unit.sps)
+    pub fn frame(self, stream: StreamId, unit: AccessUnit, captured: Instant) -> Step {
+        let frame = Frame { at: self.at(captured), captured, key: unit.key, data: unit.data };
+        Step::Picture(stream, frame, unit.sps)
     }
 }

@@ -25,8 +25,9 @@ use super::source::Source;
 use super::step::{Clock, Step};
 use super::v4l2;
 use crate::config::{Camera, Video};
-use crate::hub::{Demand, Publisher};
+use crate::hub::{Demand, Publisher, Want};
 use crate::media::status::{CameraState, CameraStatus};
+use crate::media::stream::{PerStream, StreamId};
 
 /// While waiting to try again, the device nodes are looked at so often.
 const LOOK: Duration = Duration::from_millis(250);
@@ -113,37 +114,34 @@ impl Worker {
         let mut done = *self.demand.borrow_and_update();
         let what = plan.device().map_or("the test card".to_owned(), |path| path.display().to_string());
         self.report(CameraState::Starting, &format!("opening {what}"));
-        let mut source = Source::open(&plan, &self.video, done.bitrate, self.clock)?;
+        let mut source = Source::open(&plan, &self.video, &done, self.clock)?;
         let mut live = Live::new(&source);
         loop {
             if self.stop.is_cancelled() {
                 return Ok(End::Stopped);
             }
             let wanted = *self.demand.borrow();
-            if !wanted.watched {
+            if !wanted.watched() {
                 debug!("closed {what}");
                 return Ok(End::Unwatched);
             }
-            if wanted.bitrate != done.bitrate {
-                source.set_bitrate(wanted.bitrate)?;
-            }
-            if wanted.key_frames != done.key_frames && live.since.is_some() {
-                source.force_key();
+            for stream in StreamId::ALL {
+                follow(&mut source, stream, &done[stream], &wanted[stream], live.since[stream].is_some())?;
             }
             done = wanted;
             match source.step()? {
-                Step::Picture(frame, sps) => {
-                    let first = live.since.is_none() && frame.key;
+                Step::Picture(stream, frame, sps) => {
+                    let first = live.since[stream].is_none() && frame.key;
                     if frame.key {
                         // It answers whoever asked until now.
-                        done.key_frames = self.demand.borrow().key_frames;
+                        done[stream].key_frames = self.demand.borrow()[stream].key_frames;
                     }
-                    live.picture(&frame, sps);
+                    live.picture(stream, &frame, sps);
                     if first || sps.is_some() {
                         self.report_live(&live);
                     }
-                    if live.since.is_some() {
-                        self.out.publish(frame);
+                    if live.since[stream].is_some() {
+                        self.out.publish(stream, frame);
                     }
                     if live.is_proven() {
                         self.backoff.reset();
@@ -208,19 +206,25 @@ impl Worker {
     }
 
     fn report_live(&mut self, live: &Live) {
-        let shape = live.info.size.map_or(String::new(), |size| format!(" {size}"));
-        let rate = live.info.rate.map_or(String::new(), |rate| format!(" at {rate}"));
-        let text = format!("{}{shape}{rate}", live.info.source);
+        let PerStream { main, low } = live.info.clone();
+        let mut main = main.unwrap_or_default();
+        // When only the low stream is watched, the main one is what it was.
+        let before = self.out.status().stream;
+        main.size = main.size.or(before.size);
+        main.profile = main.profile.or(before.profile);
+        let shape = main.size.map_or(String::new(), |size| format!(" {size}"));
+        let rate = main.rate.map_or(String::new(), |rate| format!(" at {rate}"));
+        let text = format!("{}{shape}{rate}", main.source);
         debug!("live: {text}");
         if let Some(line) = self.outages.over(Instant::now()) {
-            info!("{}: {line}", live.info.source);
+            info!("{}: {line}", main.source);
         }
-        self.out.report(CameraStatus { state: CameraState::Live, text, stream: live.info.clone() });
+        self.out.report(CameraStatus { state: CameraState::Live, text, stream: main, low });
     }
 
     /// Reports a state without pictures. What is known of the stream stays known.
     fn report(&self, state: CameraState, text: &str) {
-        self.out.report(CameraStatus { state, text: text.to_owned(), stream: self.out.status().stream });
+        self.out.report(CameraStatus { state, text: text.to_owned(), ..self.out.status() });
     }
 
     /// Waits for a viewer. `false`: it is time to stop.
@@ -228,7 +232,7 @@ impl Worker {
         loop {
             if self.stop.is_cancelled() {
                 return false;
-            } else if self.demand.borrow().watched {
+            } else if self.demand.borrow().watched() {
                 return true;
             }
             // A device that is not there is not ready; it is looked for, but not opened.
@@ -241,7 +245,7 @@ impl Worker {
             self.runtime.block_on(async {
                 tokio::select! {
                     () = stop.cancelled() => {}
-                    _ = demand.wait_for(|demand| demand.watched) => {}
+                    _ = demand.wait_for(Demand::watched) => {}
                     () = tokio::time::sleep(IDLE_LOOK), if absent.is_some() => {}
                 }
             });
@@ -266,7 +270,7 @@ impl Worker {
             let over = self.runtime.block_on(async {
                 tokio::select! {
                     () = stop.cancelled() => true,
-                    _ = demand.wait_for(|demand| !demand.watched) => true,
+                    _ = demand.wait_for(|demand| !demand.watched()) => true,
                     () = tokio::time::sleep(left.min(LOOK)) => left <= LOOK,
                 }
             });
@@ -279,4 +283,18 @@ impl Worker {
             }
         }
     }
+}
+
+/// Does what is newly wanted of a stream. A key frame is forced only when one has been seen: the first comes by itself.
+fn follow(source: &mut Source, stream: StreamId, done: &Want, wanted: &Want, seen: bool) -> Result<(), Lost> {
+    if wanted.watched != done.watched {
+        source.watch(stream, wanted.watched);
+    }
+    if wanted.bitrate != done.bitrate {
+        source.set_bitrate(stream, wanted.bitrate)?;
+    }
+    if wanted.watched && wanted.key_frames != done.key_frames && seen {
+        source.force_key(stream);
+    }
+    Ok(())
 }

@@ -17,6 +17,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Deserializer};
 
+use crate::media::stream::PerStream;
 use crate::media::units::{Bitrate, FrameRate, Size};
 
 pub use broker_url::{BrokerScheme, BrokerUrl, BrokerUrlError};
@@ -27,6 +28,9 @@ pub use state::StateDirError;
 
 /// The file that is read unless another is named.
 pub const DEFAULT_FILE: &str = "/etc/lunette/lunette.toml";
+
+/// Less than this, rows or columns, is not made unless it is asked for.
+const SMALLEST_LOW: u32 = 90;
 
 /// The default config as a commented file.
 pub const DEFAULT_TOML: &str = include_str!("../../systemd/lunette.toml");
@@ -91,6 +95,39 @@ pub struct Video {
     pub fps: FrameRate,
     /// The encoder's target, and ceiling.
     pub bitrate: Bitrate,
+    /// The second, smaller stream.
+    pub low: Low,
+}
+
+/// `[video.low]`: a stream beside the main one, for weak networks and small screens. It costs nothing while nobody
+/// watches it.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Low {
+    /// Whether there is one, where the source gives pixels. A camera's own H.264 is not encoded anew.
+    pub enabled: bool,
+    /// Picture size; `None`: half of the main stream's width and height. Never larger than the main stream.
+    pub size: Option<Size>,
+    /// The encoder's target; `None`: a fifth of the main stream's.
+    pub bitrate: Option<Bitrate>,
+}
+
+impl Video {
+    /// What each stream's encoder aims at.
+    pub fn bitrates(&self) -> PerStream<Bitrate> {
+        let fifth = Bitrate::kbps(self.bitrate.as_kbps() / 5).max(Bitrate::kbps(150)).min(self.bitrate);
+        PerStream { main: self.bitrate, low: self.low.bitrate.unwrap_or(fifth) }
+    }
+
+    /// The low stream's size beside a main stream of this size; `None`: there is none, or it would not be smaller, or so small
+    /// that nothing could be seen.
+    pub fn low_size(&self, main: Size) -> Option<Size> {
+        let half = |side: u32| (side / 2).next_multiple_of(2);
+        let size = self.low.size.unwrap_or(Size::new(half(main.width), half(main.height)));
+        let fits = size.width <= main.width && size.height <= main.height && size.pixels() < main.pixels();
+        let size = fits.then_some(size).filter(|_| self.low.enabled)?;
+        (self.low.size.is_some() || size.width.min(size.height) >= SMALLEST_LOW).then_some(size)
+    }
 }
 
 /// `[signal]`
@@ -179,7 +216,14 @@ impl Default for Video {
             size: Size::new(1280, 720),
             fps: FrameRate::new(30.0).unwrap_or_else(|| unreachable!("30 is legal")),
             bitrate: Bitrate::kbps(2_000),
+            low: Low::default(),
         }
+    }
+}
+
+impl Default for Low {
+    fn default() -> Self {
+        Self { enabled: true, size: None, bitrate: None }
     }
 }
 

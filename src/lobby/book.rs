@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
+use crate::media::stream::StreamId;
 use crate::signal::message::{Offer, RefusedReason, Request};
 use crate::trust::{SessionId, ViewerId};
 
@@ -106,7 +107,7 @@ impl Book {
             Some(_) => return refuse(RefusedReason::SessionInUse, "Another offer came with this session.".into()),
             None => {}
         }
-        if offer.stream.as_deref().is_some_and(|stream| stream != "main") {
+        if offer.stream.as_deref().is_some_and(|stream| StreamId::of(stream).is_none()) {
             return refuse(RefusedReason::UnknownStream, "There is no such stream; see the status.".into());
         }
         let Some(visitor) = self.visitor(from, now) else {

@@ -114,6 +114,6 @@ fn after_a_failure_the_next_attempt_is_less_choosy() {
 #[test]
 fn an_unknown_stream_is_named() {
     let (mut book, now) = (Book::new(2), Instant::now());
-    let offer = Request::Offer(Offer { session: session(), stream: Some("low".into()), sdp: "a".into() });
+    let offer = Request::Offer(Offer { session: session(), stream: Some("tiny".into()), sdp: "a".into() });
     assert_eq!(refused(&book.judge(viewer(1), &offer, now)), Some(RefusedReason::UnknownStream));
 }

@@ -10,4 +10,5 @@ mod profile;
 pub mod rtp;
 pub mod sps;
 pub mod status;
+pub mod stream;
 pub mod units;

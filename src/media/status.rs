@@ -1,6 +1,7 @@
 //! What a camera says about itself.
 
 use super::h264::ProfileLevelId;
+use super::stream::StreamId;
 use super::units::{FrameRate, Size};
 
 /// How the camera is. Its words are those of `status.camera.state` in docs/signaling.md.
@@ -40,6 +41,18 @@ pub struct CameraStatus {
     pub state: CameraState,
     /// One line for people: what is shown, or why it was lost.
     pub text: String,
-    /// The stream.
+    /// The main stream.
     pub stream: StreamInfo,
+    /// The low stream, where the camera is known to have one.
+    pub low: Option<StreamInfo>,
+}
+
+impl CameraStatus {
+    /// What is known of a stream; `None`: the camera is not known to have it.
+    pub fn of(&self, stream: StreamId) -> Option<&StreamInfo> {
+        match stream {
+            StreamId::Main => Some(&self.stream),
+            StreamId::Low => self.low.as_ref(),
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::media::status::CameraState;
+use crate::media::stream::StreamId;
 
 /// The data channel's label.
 pub const LABEL: &str = "control";
@@ -22,6 +23,11 @@ pub enum FromViewer {
     },
     /// Asks for a key frame.
     Key,
+    /// Asks for another of the camera's streams.
+    Stream {
+        /// See [`StreamId`].
+        id: StreamName,
+    },
     /// Ends the session.
     Bye,
 }
@@ -46,8 +52,35 @@ pub enum ToViewer {
         /// For people.
         text: String,
     },
+    /// Which stream is sent from now on.
+    Stream {
+        /// Its name.
+        id: StreamName,
+        /// Why it is another than was asked for.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        text: Option<String>,
+    },
     /// What the viewer gets, once a second.
     Stats(Box<Stats>),
+}
+
+/// A stream by its name in JSON; an unknown one makes the message one of no use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "&'static str")]
+pub struct StreamName(pub StreamId);
+
+impl TryFrom<String> for StreamName {
+    type Error = &'static str;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        StreamId::of(&name).map(Self).ok_or("no such stream")
+    }
+}
+
+impl From<StreamName> for &'static str {
+    fn from(StreamName(stream): StreamName) -> Self {
+        stream.as_str()
+    }
 }
 
 /// What a viewer gets, and what ties its pictures to the camera's clock.
@@ -65,6 +98,8 @@ pub struct Stats {
     pub dropped: u64,
     /// How many watch.
     pub viewers: usize,
+    /// Which stream is sent.
+    pub stream: StreamName,
     /// Pixels.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub width: Option<u32>,
@@ -105,6 +140,10 @@ mod tests {
         assert_eq!(parse(br#"{"type":"ping","id":7,"t":1234.5}"#), Some(FromViewer::Ping { id: 7, t: 1234.5 }));
         assert_eq!(parse(br#"{"type":"key"}"#), Some(FromViewer::Key));
         assert_eq!(parse(br#"{"type":"bye","more":1}"#), Some(FromViewer::Bye));
+        let low = StreamName(StreamId::Low);
+        assert_eq!(parse(br#"{"type":"stream","id":"low"}"#), Some(FromViewer::Stream { id: low }));
+        assert_eq!(parse(br#"{"type":"stream","id":"huge"}"#), None);
+        assert_eq!(ToViewer::Stream { id: low, text: None }.to_json(), r#"{"type":"stream","id":"low"}"#);
         let pong = ToViewer::Pong { id: 7, t: 1234.5, wall: 1.5 };
         assert_eq!(pong.to_json(), r#"{"type":"pong","id":7,"t":1234.5,"wall":1.5}"#);
         let camera = ToViewer::Camera { state: CameraState::Lost, text: "unplugged".into() };

@@ -16,6 +16,7 @@ use tracing::{error, info, warn};
 use crate::hub::Hub;
 use crate::media::h264::ProfileLevelId;
 use crate::media::status::{CameraState, CameraStatus};
+use crate::media::stream::StreamId;
 use crate::signal::Outbox;
 use crate::signal::message::{Candidate, EndReason, Offer, Refusal, RefusedReason, Response};
 use crate::trust::{SessionId, ViewerId};
@@ -106,12 +107,13 @@ pub async fn run(
     let (viewer, session) = (attempt.viewer, attempt.offer.session);
     let ended = |connected, reason| Outcome { viewer, session, connected, reason };
     let start = Instant::now();
+    let stream = attempt.offer.stream.as_deref().and_then(StreamId::of).unwrap_or_default();
     // From here on somebody watches, and the camera wakes.
-    let subscription = context.hub.subscribe();
+    let subscription = context.hub.subscribe(stream);
     let prepared = tokio::select! {
         biased;
         _ = told_to_leave(&mut leave) => return ended(false, None),
-        prepared = prepare(&context, attempt) => prepared,
+        prepared = prepare(&context, stream, attempt) => prepared,
     };
     let (peer, sdp, events, note) = match prepared {
         Ok(prepared) => prepared,
@@ -147,8 +149,10 @@ pub async fn run(
 type Prepared = (Peer, String, mpsc::Receiver<PeerEvent>, Option<String>);
 
 /// Answers the offer, or says why not.
-async fn prepare(context: &Context, attempt: Attempt) -> Result<Prepared, (RefusedReason, String)> {
-    let stream = stream_profile(context.hub.status()).await;
+async fn prepare(context: &Context, stream: StreamId, attempt: Attempt) -> Result<Prepared, (RefusedReason, String)> {
+    let Some(stream) = stream_profile(context.hub.status(), stream).await else {
+        return Err((RefusedReason::UnknownStream, watching::no_stream(stream)));
+    };
     let choice = offer::inspect(&attempt.offer.sdp, stream).map_err(|e| {
         let reason = match e {
             OfferError::NotSdp => RefusedReason::BadSdp,
@@ -183,12 +187,16 @@ async fn told_to_leave(leave: &mut watch::Receiver<Option<Leave>>) -> Leave {
     }
 }
 
-/// The stream's profile: known at once but for the first viewer of a camera that encodes by itself.
-async fn stream_profile(mut status: watch::Receiver<CameraStatus>) -> ProfileLevelId {
-    let known = status.wait_for(|s| s.stream.profile.is_some() || s.state == CameraState::Lost);
+/// The stream's profile: known at once but for the first viewer of a camera that encodes by itself. `None`: there is no such
+/// stream.
+async fn stream_profile(mut status: watch::Receiver<CameraStatus>, stream: StreamId) -> Option<ProfileLevelId> {
+    let known = status.wait_for(|s| match s.of(stream) {
+        Some(info) => info.profile.is_some() || s.state == CameraState::Lost,
+        None => s.state == CameraState::Live,
+    });
     match tokio::time::timeout(PROFILE_WAIT, known).await {
-        Ok(Ok(status)) => status.stream.profile.unwrap_or(ASSUMED),
-        _ => ASSUMED,
+        Ok(Ok(status)) => status.of(stream).map(|info| info.profile.unwrap_or(ASSUMED)),
+        _ => Some(ASSUMED),
     }
 }
 

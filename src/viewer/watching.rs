@@ -7,12 +7,13 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 use tracing::{debug, info};
 
-use super::control::{self, FromViewer, Stats, ToViewer};
+use super::control::{self, FromViewer, Stats, StreamName, ToViewer};
 use super::gate::Gate;
 use super::rtc::{Peer, PeerEvent};
 use super::{Command, Context, Leave, told_to_leave};
 use crate::hub::{self, Picture, Subscription};
-use crate::media::status::CameraStatus;
+use crate::media::status::{CameraState, CameraStatus};
+use crate::media::stream::StreamId;
 use crate::signal::message::{EndReason, Response};
 use crate::trust::{SessionId, ViewerId};
 
@@ -60,13 +61,15 @@ pub(super) struct Progress {
     gate: Gate,
     phase: Phase,
     sent: Sent,
+    /// Another stream, which takes the place of this one with its first key frame.
+    next: Option<Subscription>,
     /// Since when pictures have been sent each second.
     sending_since: Option<Instant>,
 }
 
 impl Default for Progress {
     fn default() -> Self {
-        Self { gate: Gate::default(), phase: Phase::Connecting, sent: Sent::default(), sending_since: None }
+        Self { gate: Gate::default(), phase: Phase::Connecting, sent: Sent::default(), next: None, sending_since: None }
     }
 }
 
@@ -92,12 +95,23 @@ impl Watching<'_> {
                     if let Some(end) = self.peer_event(event, &subscription).await { break end }
                 }
                 event = subscription.next() => if let Some(end) = self.picture(event, &subscription).await { break end },
+                picture = first_key(&mut self.progress.next) => {
+                    if let Some(next) = self.progress.next.take() {
+                        subscription = next;
+                        self.progress.gate.missed(0);
+                        self.say_stream(subscription.stream(), None).await;
+                        if let Some(end) = self.picture(picture, &subscription).await { break end }
+                    }
+                }
                 () = pulse.key_wanted() => subscription.want_key_frame(),
                 changed = self.status.changed() => match changed {
-                    Ok(()) => self.say_status().await,
+                    Ok(()) => {
+                        self.say_status().await;
+                        self.leave_absent(&subscription).await;
+                    }
                     Err(_) => break Leave::shutdown(),
                 },
-                _ = tick.tick() => if let Some(end) = self.check().await { break end },
+                _ = tick.tick() => if let Some(end) = self.check(subscription.stream()).await { break end },
             }
         };
         (connected, end)
@@ -144,11 +158,49 @@ impl Watching<'_> {
                     self.peer.say(&ToViewer::Pong { id, t, wall: unix_ms(SystemTime::now()) }).await;
                 }
                 Some(FromViewer::Key) => subscription.want_key_frame(),
+                Some(FromViewer::Stream { id }) => self.change(id.0, subscription).await,
                 Some(FromViewer::Bye) => return Some(Leave::Bye),
                 None => debug!("a control message of no use, {} bytes", text.len()),
             },
         }
         None
+    }
+
+    /// Goes over to another stream, as soon as it gives a key frame.
+    async fn change(&mut self, to: StreamId, subscription: &Subscription) {
+        self.progress.next = None;
+        if to == subscription.stream() {
+            self.say_stream(to, None).await;
+        } else if self.is_absent(to) {
+            self.say_stream(subscription.stream(), Some(no_stream(to))).await;
+        } else {
+            let next = self.context.hub.subscribe(to);
+            next.want_key_frame();
+            self.progress.next = Some(next);
+        }
+    }
+
+    /// The camera may turn out not to have the stream, or have it no more.
+    async fn leave_absent(&mut self, subscription: &Subscription) {
+        let next = self.progress.next.as_ref().map(Subscription::stream);
+        if let Some(absent) = next.filter(|stream| self.is_absent(*stream)) {
+            self.progress.next = None;
+            self.say_stream(subscription.stream(), Some(no_stream(absent))).await;
+        }
+        let stream = subscription.stream();
+        if self.is_absent(stream) && self.progress.next.is_none() {
+            self.say_stream(StreamId::Main, Some(no_stream(stream))).await;
+            self.change(StreamId::Main, subscription).await;
+        }
+    }
+
+    fn is_absent(&self, stream: StreamId) -> bool {
+        let status = self.status.borrow();
+        status.state == CameraState::Live && status.of(stream).is_none()
+    }
+
+    async fn say_stream(&self, stream: StreamId, text: Option<String>) {
+        self.peer.say(&ToViewer::Stream { id: StreamName(stream), text }).await;
     }
 
     async fn picture(&mut self, event: hub::Event, subscription: &Subscription) -> Option<Leave> {
@@ -193,7 +245,7 @@ impl Watching<'_> {
     }
 
     /// Once a second: is the viewer still there? Then tell it what it gets.
-    async fn check(&mut self) -> Option<Leave> {
+    async fn check(&mut self, stream: StreamId) -> Option<Leave> {
         if self.progress.phase == Phase::Connecting {
             let late = self.start.elapsed() > CONNECT_TIMEOUT;
             return late.then(|| Leave::failed("No connection to the viewer came about."));
@@ -210,7 +262,7 @@ impl Watching<'_> {
         if self.progress.gate.waits() && self.progress.phase == Phase::Live {
             debug!("waiting for a key frame");
         }
-        self.say_stats().await;
+        self.say_stats(stream).await;
         None
     }
 
@@ -222,9 +274,9 @@ impl Watching<'_> {
         self.peer.say(&ToViewer::Camera { state, text }).await;
     }
 
-    async fn say_stats(&mut self) {
+    async fn say_stats(&mut self, id: StreamId) {
         let Some(last) = self.progress.sent.last.clone() else { return };
-        let stream = self.status.borrow().stream.clone();
+        let stream = self.status.borrow().of(id).cloned().unwrap_or_default();
         let stats = Stats {
             rtp: self.peer.timestamp(&last),
             wall: unix_ms(SystemTime::now()) - last.frame.captured.elapsed().as_secs_f64() * 1e3,
@@ -232,6 +284,7 @@ impl Watching<'_> {
             kbps: (std::mem::take(&mut self.progress.sent.bytes) * 8 / 1000) as u32,
             dropped: self.progress.gate.dropped(),
             viewers: self.context.hub.viewers(),
+            stream: StreamName(id),
             width: stream.size.map(|size| size.width),
             height: stream.size.map(|size| size.height),
             profile: stream.profile.map(|profile| profile.to_string()),
@@ -241,6 +294,23 @@ impl Watching<'_> {
         };
         self.peer.say(&ToViewer::Stats(Box::new(stats))).await;
     }
+}
+
+/// The first key frame of a stream, or its end. Pictures before it are of no use.
+async fn first_key(next: &mut Option<Subscription>) -> hub::Event {
+    let Some(subscription) = next else { return std::future::pending().await };
+    loop {
+        match subscription.next().await {
+            hub::Event::Picture(picture) if !picture.frame.key => {}
+            hub::Event::Lagged(_) => subscription.want_key_frame(),
+            event => return event,
+        }
+    }
+}
+
+/// For people.
+pub(super) fn no_stream(stream: StreamId) -> String {
+    format!("This camera has no {stream} stream.")
 }
 
 fn unix_ms(at: SystemTime) -> f64 {

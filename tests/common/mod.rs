@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use lunette::hub::{self, Hub};
 use lunette::lobby;
+use lunette::media::stream::PerStream;
 use lunette::media::units::Bitrate;
 use lunette::signal::loopback::{self, Said};
 use lunette::trust::{BootId, ViewerId};
@@ -80,7 +81,7 @@ impl Stage {
         max_viewers: u16,
         camera: impl FnOnce(hub::Publisher, tokio::sync::watch::Receiver<hub::Demand>, CancellationToken) -> Replay,
     ) -> Self {
-        let (publisher, hub, demand) = hub::open(Bitrate::kbps(2000));
+        let (publisher, hub, demand) = hub::open(PerStream { main: Bitrate::kbps(2000), low: Bitrate::kbps(400) });
         let stop = CancellationToken::new();
         let replay = camera(publisher, demand, stop.clone());
         let (requests, outbox, viewers, mut said) = loopback::open();

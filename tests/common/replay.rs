@@ -9,6 +9,7 @@ use bytes::Bytes;
 use lunette::hub::{Demand, Publisher};
 use lunette::media::frame::Frame;
 use lunette::media::status::{CameraState, CameraStatus, StreamInfo};
+use lunette::media::stream::{PerStream, StreamId};
 use lunette::media::units::{FrameRate, MediaTime, Size};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -37,11 +38,21 @@ pub struct Rhythm {
     pub interval: Duration,
     /// A key frame each so many pictures.
     pub key_each: u32,
+    /// Whether it has a low stream too.
+    pub low: bool,
 }
+
+/// Set in the numbers of the low stream's pictures.
+pub const LOW: u32 = 1 << 30;
 
 impl Replay {
     pub fn start(out: Publisher, demand: watch::Receiver<Demand>, stop: CancellationToken) -> Self {
-        Self::start_with(Rhythm { interval: Duration::from_micros(33_333), key_each: NEVER }, out, demand, stop)
+        Self::start_with(
+            Rhythm { interval: Duration::from_micros(33_333), key_each: NEVER, low: true },
+            out,
+            demand,
+            stop,
+        )
     }
 
     pub fn start_with(
@@ -56,7 +67,8 @@ impl Replay {
         tokio::spawn(async move {
             let mut tick = tokio::time::interval(rhythm.interval);
             tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-            let (mut n, mut seen, mut lost, start) = (0u32, None, false, Instant::now());
+            let (mut n, mut seen, mut lost, start) = (0u32, PerStream::default(), false, Instant::now());
+            let report = |out: &Publisher, state| report(out, state, rhythm.low);
             report(&out, CameraState::Idle);
             loop {
                 tokio::select! {
@@ -65,14 +77,10 @@ impl Replay {
                     () = stop.cancelled() => return,
                 }
                 let now = *demand.borrow_and_update();
-                if !now.watched || lost {
-                    seen = None;
+                if !now.watched() || lost {
+                    seen = PerStream::default();
                     continue;
                 }
-                let forced = seen.is_some_and(|seen| seen != now.key_frames);
-                let key = seen.is_none() || forced || n.is_multiple_of(rhythm.key_each);
-                seen = Some(now.key_frames);
-                counters.forced.fetch_add(u32::from(forced), Ordering::Relaxed);
                 report(&out, CameraState::Live);
                 let captured = Instant::now();
                 let at = MediaTime::since_start(captured - start);
@@ -83,7 +91,19 @@ impl Replay {
                         recent.pop_front();
                     }
                 }
-                out.publish(Frame { at, captured, key, data: access_unit(n, key) });
+                for stream in StreamId::ALL.into_iter().filter(|stream| *stream == StreamId::Main || rhythm.low) {
+                    let (want, seen): (_, &mut Option<u32>) = (now[stream], &mut seen[stream]);
+                    if !want.watched {
+                        *seen = None;
+                        continue;
+                    }
+                    let forced = seen.is_some_and(|seen| seen != want.key_frames);
+                    let key = seen.is_none() || forced || n.is_multiple_of(rhythm.key_each);
+                    *seen = Some(want.key_frames);
+                    counters.forced.fetch_add(u32::from(forced), Ordering::Relaxed);
+                    let number = if stream == StreamId::Low { n | LOW } else { n };
+                    out.publish(stream, Frame { at, captured, key, data: access_unit(number, key) });
+                }
                 n += 1;
                 counters.published.store(n, Ordering::Relaxed);
             }
@@ -114,7 +134,7 @@ impl Replay {
     }
 }
 
-fn report(out: &Publisher, state: CameraState) {
+fn report(out: &Publisher, state: CameraState, low: bool) {
     let text = match state {
         CameraState::Lost => "the replay camera was unplugged".into(),
         _ => "replay".into(),
@@ -126,7 +146,8 @@ fn report(out: &Publisher, state: CameraState) {
         size: Some(Size::new(1280, 720)),
         rate: FrameRate::new(30.0),
     };
-    out.report(CameraStatus { state, text, stream });
+    let low = low.then(|| StreamInfo { size: Some(Size::new(640, 360)), ..stream.clone() });
+    out.report(CameraStatus { state, text, stream, low });
 }
 
 /// Picture `n`: its slice begins with `n`, so that a viewer can tell which it got.

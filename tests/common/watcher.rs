@@ -54,6 +54,8 @@ pub struct Watcher {
     /// Keeps whole pictures; off for long runs.
     pub keep: bool,
     pub count: u64,
+    /// Which stream it asks for.
+    pub stream: Option<String>,
     offer: String,
     pending: Option<SdpPendingOffer>,
     mid: Mid,
@@ -101,6 +103,7 @@ impl Watcher {
             offered: Instant::now(),
             keep: true,
             count: 0,
+            stream: None,
             offer: offer.to_sdp_string(),
             pending: Some(pending),
             mid,
@@ -120,7 +123,7 @@ impl Watcher {
 
     pub fn offer(&mut self) {
         self.offered = Instant::now();
-        let offer = Offer { session: self.session, stream: None, sdp: self.offer.clone() };
+        let offer = Offer { session: self.session, stream: self.stream.clone(), sdp: self.offer.clone() };
         self.request(&Request::Offer(offer));
     }
 

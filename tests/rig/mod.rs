@@ -29,7 +29,7 @@ impl Running {
         // Shown when the test fails: what the log would say.
         let log = tracing_subscriber::fmt().with_env_filter("lunette=debug").with_ansi(false).with_test_writer();
         let _ = log.try_init();
-        let (out, hub, demand) = hub::open(video.bitrate);
+        let (out, hub, demand) = hub::open(video.bitrates());
         let stop = CancellationToken::new();
         let thread = camera::spawn(camera, video, demand, out, stop.clone()).unwrap();
         Self { hub, thread: Some(thread), stop }

@@ -109,6 +109,8 @@ pub struct Peer {
     payload_type: u8,
     ssrc: u32,
     timestamp_offset: u32,
+    /// Of the last picture; no two pictures have the same, though two streams may have pictures of one moment.
+    timestamp: Mutex<Option<u32>>,
     /// The viewer's signs of life.
     pub pulse: Arc<Pulse>,
 }
@@ -171,6 +173,7 @@ impl Peer {
             payload_type: settings.choice.payload_type,
             ssrc,
             timestamp_offset: word(4),
+            timestamp: Mutex::new(None),
             pulse,
         };
         let answer = peer.negotiate(offer, &handler.gathered).await?;
@@ -210,6 +213,16 @@ impl Peer {
         picture.frame.at.rtp().wrapping_add(self.timestamp_offset)
     }
 
+    /// The same, but always after the one before.
+    fn next_timestamp(&self, picture: &Picture) -> u32 {
+        let (mut last, wanted) = (lock(&self.timestamp), self.timestamp(picture));
+        // Modulo 2³²: half of the circle is after, half before.
+        let next = last.filter(|last| wanted.wrapping_sub(*last).wrapping_sub(1) >= 1 << 31);
+        let timestamp = next.map_or(wanted, |last| last.wrapping_add(1));
+        *last = Some(timestamp);
+        timestamp
+    }
+
     /// Sends a picture. Waits while the connection's queue is full, which is this viewer's loss alone.
     ///
     /// # Errors
@@ -218,7 +231,7 @@ impl Peer {
         let header = rtc::rtp::Header {
             version: 2,
             payload_type: self.payload_type,
-            timestamp: self.timestamp(picture),
+            timestamp: self.next_timestamp(picture),
             ssrc: self.ssrc,
             ..rtc::rtp::Header::default()
         };
