@@ -94,7 +94,10 @@ fn every_line_that_the_default_file_offers_is_legal() {
     // Shown values are the defaults, where there is a default.
     let default = Config::default();
     assert_eq!(config.name, default.name);
-    assert_eq!(config.video, default.video);
+    assert_eq!((config.video.size, config.video.fps), (default.video.size, default.video.fps));
+    // Written out, what is derived from the main stream by default.
+    assert_eq!(config.video.bitrates(), default.video.bitrates());
+    assert_eq!(config.video.low_size(config.video.size), default.video.low_size(default.video.size));
     assert_eq!(config.viewers.max, default.viewers.max);
     assert_eq!(config.local.listen, default.local.listen);
 }
@@ -115,6 +118,23 @@ fn every_key_is_read() {
     assert_eq!(config.local.listen.to_string(), "[::1]:1");
     let mqtt = config.signal.mqtt.unwrap();
     assert_eq!((mqtt.url.scheme, mqtt.url.path.as_str()), (BrokerScheme::Wss, "/x"));
+}
+
+#[test]
+fn the_low_stream_follows_the_main_one() {
+    let low = |toml: &str| {
+        let video = Fixture::new(toml).config().video;
+        (video.low_size(video.size).map(|size| size.to_string()), video.bitrates().low)
+    };
+    assert_eq!(low(""), (Some("640×360".into()), Bitrate::kbps(400)));
+    assert_eq!(low("video.size = \"638x478\"\nvideo.bitrate = \"500k\""), (Some("320×240".into()), Bitrate::kbps(150)));
+    assert_eq!(low("[video]\nbitrate = \"100k\"\nsize = \"160x120\""), (None, Bitrate::kbps(100)), "too small to see");
+    assert_eq!(low("[video.low]\nsize = \"64x64\"").0, Some("64×64".into()), "but if it is asked for");
+    assert_eq!(low("[video.low]\nenabled = false").0, None);
+    let wrong = error("[video]\nsize = \"320x240\"\n[video.low]\nsize = \"640x480\"");
+    assert!(wrong.contains("the low stream's 640×480 is not smaller than the main stream's 320×240"), "{wrong}");
+    let wrong = error("[video.low]\nbitrate = \"3M\"");
+    assert!(wrong.starts_with("lunette.toml:2:11: the low stream's 3 Mbit/s is more than"), "{wrong}");
 }
 
 #[test]

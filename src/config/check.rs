@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::secret::{self, Secret};
-use super::{Config, Local, Mqtt};
+use super::{Config, Local, Low, Mqtt, Video};
 
 /// A mistake, and where it was written.
 #[derive(Debug)]
@@ -23,6 +23,7 @@ pub(super) fn check(config: &Config, place: impl Fn(&[&str]) -> Option<Range<usi
         check.mqtt(mqtt)?;
     }
     check.local(&config.local)?;
+    check.video(&config.video)?;
     Ok(check.warnings)
 }
 
@@ -33,6 +34,7 @@ struct Check<'a> {
 
 const MQTT: [&str; 2] = ["signal", "mqtt"];
 const LOCAL: [&str; 1] = ["local"];
+const LOW: [&str; 2] = ["video", "low"];
 
 /// A shorter password can be guessed, five times a minute.
 const SHORT: usize = 8;
@@ -62,6 +64,21 @@ impl Check<'_> {
             self.warnings.push(format!(
                 "[signal.mqtt] the broker's password travels unencrypted over {scheme}://; {scheme}s:// hides it"
             ));
+        }
+        Ok(())
+    }
+
+    fn video(&mut self, video: &Video) -> Result<(), Problem> {
+        let (main, Low { enabled, size, bitrate }) = (video.size, &video.low);
+        if let Some(size) = size.filter(|_| *enabled)
+            && video.low_size(main).is_none()
+        {
+            let message = format!("the low stream's {size} is not smaller than the main stream's {main}");
+            return Err(self.problem(&LOW, "size", &message));
+        }
+        if let Some(bitrate) = bitrate.filter(|bitrate| *enabled && *bitrate > video.bitrate) {
+            let message = format!("the low stream's {bitrate} is more than the main stream's {}", video.bitrate);
+            return Err(self.problem(&LOW, "bitrate", &message));
         }
         Ok(())
     }
