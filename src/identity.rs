@@ -1,10 +1,11 @@
 //! Who this camera is, kept in the state folder: its id, and its DTLS key.
 
 use std::fs;
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use crate::config::write_secret_file;
 use crate::trust::CameraId;
 use crate::viewer::rtc::{Certificate, RtcError};
 
@@ -58,7 +59,7 @@ impl Identity {
             Some(text) => text.trim().parse().map_err(|e| damaged(&path, &e))?,
             None => {
                 let id = CameraId::random().map_err(io(&path))?;
-                write_new(&path, &format!("{id}\n")).map_err(io(&path))?;
+                write_secret_file(&path, &format!("{id}\n")).map_err(io(&path))?;
                 id
             }
         };
@@ -67,7 +68,7 @@ impl Identity {
             Some(text) => Certificate::from_pem(&text).map_err(|e| damaged(&path, &e))?,
             None => {
                 let certificate = Certificate::generate()?;
-                write_new(&path, &certificate.to_pem()?).map_err(io(&path))?;
+                write_secret_file(&path, &certificate.to_pem()?).map_err(io(&path))?;
                 certificate
             }
         };
@@ -86,15 +87,6 @@ fn read(path: &Path) -> io::Result<Option<String>> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(e),
     }
-}
-
-/// Writes a secret so that a power cut leaves the whole file or none.
-fn write_new(path: &Path, text: &str) -> io::Result<()> {
-    let partial = path.with_extension("partial");
-    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&partial, path)
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("camera", &["camera", "config", "hub", "media"]),
     ("signal", &["signal", "config", "media", "trust"]),
     ("viewer", &["viewer", "hub", "media", "signal", "trust"]),
-    ("identity", &["trust", "viewer"]),
+    ("identity", &["config", "trust", "viewer"]),
     ("herald", &["media", "signal", "trust"]),
     ("lobby", &["lobby", "media", "signal", "trust", "viewer"]),
     ("local", &["local", "config", "signal", "trust"]),

@@ -30,7 +30,7 @@ pub mod probe;
 #[cfg(feature = "v4l2")]
 mod raw;
 mod retry;
-mod shrink;
+pub mod shrink;
 pub mod source;
 pub mod step;
 #[cfg(any(feature = "v4l2", feature = "openh264"))]

@@ -23,7 +23,7 @@ use crate::media::units::{Bitrate, FrameRate, Size};
 pub use broker_url::{BrokerScheme, BrokerUrl, BrokerUrlError};
 pub use error::ConfigError;
 pub use load::{Defaults, Flag, Loaded, RESERVED_VARIABLES, Sources};
-pub use secret::{Secret, SecretError, read_secret_file, resolve};
+pub use secret::{Secret, SecretError, read_secret_file, resolve, write_secret_file};
 pub use state::StateDirError;
 
 /// The file that is read unless another is named.

@@ -1,8 +1,9 @@
-//! Passwords, which stand in files of their own.
+//! Passwords and keys, which stand in files of their own.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// A password. `Debug` does not show it.
@@ -75,6 +76,22 @@ pub fn read_secret_file(path: &Path) -> Result<Secret, SecretError> {
         line if line.len() > MAX => Err(SecretError::TooLong { path }),
         line => Ok(Secret::new(line)),
     }
+}
+
+/// Writes a file for this user only, so that a power cut leaves all of it or what was there before.
+///
+/// # Errors
+/// When the folder cannot be written to.
+pub fn write_secret_file(path: &Path, text: &str) -> io::Result<()> {
+    let fresh = path.with_extension("new");
+    match fs::remove_file(&fresh) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&fresh, path)
 }
 
 /// The file that a path in the config means.

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,6 +14,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use sha2::{Digest, Sha256};
 use time::{Duration, OffsetDateTime};
+
+use crate::config;
 
 /// Within the 825 days that Apple's browsers accept.
 const LIFETIME: Duration = Duration::days(820);
@@ -95,7 +96,7 @@ pub(super) fn own(state: &Path, listen: SocketAddr, now: OffsetDateTime) -> Resu
         all.extend(kept.names.into_iter().take(MAX_NAMES.saturating_sub(wanted.len())));
     }
     let made = Kept::make(all, now).map_err(|e| CertificateError::Make(e.to_string()))?;
-    write(&path, &made.text).map_err(|error| CertificateError::Write { path, error })?;
+    config::write_secret_file(&path, &made.text).map_err(|error| CertificateError::Write { path, error })?;
     made.identity().map_err(CertificateError::Make)
 }
 
@@ -159,19 +160,6 @@ impl Kept {
         let key = PrivateKeyDer::from_pem_slice(self.text.as_bytes());
         identity(chain.map_err(|e| e.to_string())?, key.map_err(|e| e.to_string())?)
     }
-}
-
-/// Whole or not at all, and for this user only.
-fn write(path: &Path, text: &str) -> io::Result<()> {
-    let fresh = path.with_extension("new");
-    match fs::remove_file(&fresh) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-        _ => {}
-    }
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&fresh, path)
 }
 
 /// How browsers may call what listens at this address.
