@@ -89,12 +89,14 @@ impl Board {
 
     /// What is legal, but bad on this board; a line each.
     pub fn warnings(&self, config: &Config) -> Vec<String> {
-        let low = self.bitrate_floor.filter(|floor| config.video.bitrate < *floor);
-        let warning = low.map(|floor| {
-            let (name, bitrate) = (&self.name, config.video.bitrate);
-            format!("[video] bitrate = {bitrate}: the encoder of a {name} has been seen to fail below {floor}")
-        });
-        warning.into_iter().collect()
+        let Some(floor) = self.bitrate_floor else { return Vec::new() };
+        let (name, bitrates) = (&self.name, config.video.bitrates());
+        let low = Some(("[video.low]", bitrates.low)).filter(|_| config.video.low.enabled);
+        let streams = [("[video]", bitrates.main)].into_iter().chain(low);
+        let warning = |(table, bitrate)| {
+            format!("{table} bitrate of {bitrate}: the encoder of a {name} has been seen to fail below {floor}")
+        };
+        streams.filter(|(_, bitrate)| *bitrate < floor).map(warning).collect()
     }
 }
 

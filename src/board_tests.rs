@@ -20,7 +20,13 @@ fn every_file_is_a_board_with_good_defaults() {
         for name in &board.compatible {
             assert!(seen.insert(name.clone()), "{name} stands for two boards");
         }
-        let defaults = Config::parse(&board.defaults.to_string()).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("lunette.toml");
+        std::fs::write(&file, "").unwrap();
+        let sources = Sources { defaults: Some(board.defaults()), file: Some(file), ..Sources::default() };
+        let loaded = Config::load(&sources).unwrap_or_else(|e| unreachable!("{e}"));
+        assert_eq!(loaded.warnings, [""; 0], "{}", board.name);
+        let defaults = loaded.config;
         assert_eq!(board.warnings(&defaults), [""; 0], "{} warns of its own defaults", board.name);
         assert!(!board.sources.is_empty(), "{}: where is it from?", board.name);
     }
@@ -96,12 +102,14 @@ fn a_mistake_in_a_board_is_said_to_be_there() {
 #[test]
 fn a_bitrate_below_the_floor_is_said() {
     let board = find(&["raspberrypi,model-zero-2-w".to_owned()]);
-    let config = Config::parse("[video]\nbitrate = '500k'").unwrap();
-    let warnings = board.warnings(&config);
+    let warnings = |toml: &str| board.warnings(&Config::parse(toml).unwrap());
+    let low = "[video.low] bitrate of 400 kbit/s: the encoder of a Raspberry Pi Zero 2 W has been seen to fail below 1 Mbit/s";
+    assert_eq!(warnings("[video]\nbitrate = '2M'"), [low], "by default a fifth");
     assert_eq!(
-        warnings,
-        ["[video] bitrate = 500 kbit/s: the encoder of a Raspberry Pi Zero 2 W has been seen to fail below 1 Mbit/s"]
+        warnings("[video]\nbitrate = '500k'\nlow.enabled = false"),
+        [low.replace(".low", "").replace("400", "500")]
     );
+    assert_eq!(warnings("[video]\nlow.bitrate = '1M'"), [""; 0]);
 }
 
 #[test]

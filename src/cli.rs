@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::board;
 use crate::camera;
 use crate::config::{self, Camera, Config, ConfigError, Flag, Loaded, Sources};
+use crate::doctor::{self, finding::Verdict};
 
 /// Exit code when something failed.
 pub const EXIT_FAILURE: u8 = 1;
@@ -24,6 +25,7 @@ Examples:
   lunette run                             with the broker in /etc/lunette/lunette.toml
   lunette check                           is the config good, and what would be used?
   lunette probe                           which cameras and encoders are there?
+  lunette doctor                          what works, what does not, and what helps
 
 Exit codes: 0 all is well, 1 something failed, 2 the arguments or the config are wrong.";
 
@@ -42,6 +44,15 @@ Examples:
   lunette check
   lunette check --config ./lunette.toml
   lunette check --print-default > /etc/lunette/lunette.toml";
+
+const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  sudo -u lunette lunette doctor          as the user that the unit runs as: root may do what it may not
+  lunette doctor --camera testcard        everything but the camera
+  lunette doctor --json                   for programs; docs/operations.md has the names
+
+It takes a few seconds, opens the camera, and logs in at the broker beside a daemon that runs. Exit codes: 0 all is well
+or worth a look, 1 something does not work, 2 the arguments or the config are wrong.";
 
 /// A camera's picture in a browser: H.264 over WebRTC, signaled by MQTT.
 #[derive(Debug, Parser)]
@@ -69,6 +80,9 @@ pub enum Command {
     Check(Check),
     /// List cameras and encoders, and what they can do
     Probe(Probe),
+    /// Say what works and what does not, each with what helps
+    #[command(after_help = DOCTOR_EXAMPLES)]
+    Doctor(Doctor),
 }
 
 /// Where the config is.
@@ -119,6 +133,26 @@ pub struct Probe {
     /// For programs: JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// `lunette doctor`
+#[derive(Args, Clone, Debug, Default)]
+pub struct Doctor {
+    /// Where the config is.
+    #[command(flatten)]
+    pub file: ConfigFile,
+    /// The folder for identity and certificates
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
+    /// Where pictures come from, as with `run`
+    #[arg(long, value_name = "CAMERA")]
+    pub camera: Option<String>,
+    /// For programs: JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Another machine's files: device tree, power, clock, device nodes
+    #[arg(long, value_name = "DIR", default_value = "/", hide = true)]
+    pub root: PathBuf,
 }
 
 /// Reads this process' arguments. Ends the process when they are wrong (2), or ask for help or the version (0).
@@ -183,6 +217,23 @@ impl Check {
             return Ok(config::DEFAULT_TOML.to_owned());
         }
         Ok(summary(&Config::load(&self.file.sources())?))
+    }
+}
+
+impl Doctor {
+    /// Looks at everything, shows it, and says what the exit code is.
+    ///
+    /// # Errors
+    /// When standard output cannot be written.
+    pub fn run(&self) -> std::io::Result<u8> {
+        let Self { file, state, camera, json, root } = self.clone();
+        let loaded = Run { file, state, camera, ..Run::default() }.load();
+        let worst = doctor::run(&loaded, &root, json)?;
+        Ok(match worst {
+            _ if loaded.is_err() => EXIT_USAGE,
+            Verdict::Fail => EXIT_FAILURE,
+            Verdict::Ok | Verdict::Note | Verdict::Warn => 0,
+        })
     }
 }
 

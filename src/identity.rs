@@ -43,6 +43,22 @@ pub enum IdentityError {
 }
 
 impl Identity {
+    /// The camera's id, if it has one already; makes nothing.
+    ///
+    /// # Errors
+    /// See [`IdentityError`].
+    pub fn look(folder: &Path) -> Result<Option<CameraId>, IdentityError> {
+        let text = |name: &str| {
+            let path = folder.join(name);
+            read(&path).map(|text| (path.clone(), text)).map_err(|source| IdentityError::Io { path, source })
+        };
+        if let (path, Some(text)) = text("dtls.pem")? {
+            Certificate::from_pem(&text).map_err(|e| damaged(&path, &e))?;
+        }
+        let (path, text) = text("camera-id")?;
+        text.map(|text| text.trim().parse().map_err(|e| damaged(&path, &e))).transpose()
+    }
+
     /// Reads the identity, making at first start what is not there yet.
     ///
     /// # Errors
@@ -98,7 +114,10 @@ mod tests {
     fn an_identity_is_made_once_and_kept() {
         let folder = tempfile::tempdir().expect("a folder");
         let folder = folder.path().join("lunette");
+        assert_eq!(Identity::look(&folder).expect("nothing yet"), None);
+        assert!(!folder.exists(), "looking makes nothing");
         let made = Identity::load(&folder).expect("made");
+        assert_eq!(Identity::look(&folder).expect("readable"), Some(made.camera));
         let kept = Identity::load(&folder).expect("kept");
         assert_eq!(made.camera, kept.camera);
         assert_eq!(made.certificate.to_pem().expect("pem"), kept.certificate.to_pem().expect("pem"));
@@ -111,7 +130,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         for name in ["camera-id", "dtls.pem"] {
             fs::write(folder.path().join(name), b"\xffnonsense").expect("written");
+            let looked = Identity::look(folder.path()).expect_err("damaged").to_string();
             let error = Identity::load(folder.path()).expect_err("damaged").to_string();
+            assert_eq!(looked, error);
             assert!(error.contains(name) && error.contains("remove it"), "{error}");
             assert_eq!(fs::read(folder.path().join(name)).expect("still there"), b"\xffnonsense");
             fs::remove_file(folder.path().join(name)).expect("removed");

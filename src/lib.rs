@@ -14,6 +14,7 @@
 //! - [`herald`]: says to everyone how the camera is.
 //! - [`identity`]: the camera's id and key, kept.
 //! - [`local`]: `run --local`: embedded broker, viewer page, one port.
+//! - [`doctor`]: what works on this machine and what does not, with what helps.
 //! - [`daemon`]: the wiring and the stopping order.
 
 pub mod board;
@@ -21,6 +22,7 @@ pub mod camera;
 pub mod cli;
 pub mod config;
 pub mod daemon;
+pub mod doctor;
 pub mod herald;
 pub mod hub;
 pub mod identity;

@@ -8,7 +8,7 @@ use lunette::config::ConfigError;
 fn main() -> ExitCode {
     let cli = cli::parse();
     match run(&cli) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => ExitCode::from(code),
         Err(e) => {
             // Once, in one line for each cause; `{:#}` would put them in one.
             eprintln!("lunette: {e}");
@@ -20,21 +20,28 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: &cli::Cli) -> anyhow::Result<()> {
+/// The exit code, unless something failed.
+fn run(cli: &cli::Cli) -> anyhow::Result<u8> {
     // For the libraries that ask for the process's own; an error says that there is one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match &cli.command {
         Command::Run(run) => {
             lunette::log::init(&cli.log_filter())?;
-            lunette::daemon::run(run)
+            lunette::daemon::run(run)?;
         }
         Command::Check(check) => {
             print!("{}", check.run()?);
-            Ok(())
         }
         Command::Probe(probe) => {
             print!("{}", probe.run()?);
-            Ok(())
+        }
+        Command::Doctor(doctor) => {
+            // What the daemon would log is found, and said, here; but who asks for the log gets it too.
+            if cli.verbose > 0 || cli.log.is_some() {
+                lunette::log::init(&cli.log_filter())?;
+            }
+            return Ok(doctor.run()?);
         }
     }
+    Ok(0)
 }

@@ -19,17 +19,19 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("lobby", &["lobby", "media", "signal", "trust", "viewer"]),
     ("local", &["local", "config", "signal", "trust"]),
     ("log", &[]),
-    ("cli", &["cli", "board", "camera", "config"]),
+    ("doctor", &["doctor", "board", "camera", "config", "hub", "identity", "media", "signal", "trust"]),
+    ("cli", &["cli", "board", "camera", "config", "doctor"]),
 ];
 
 /// Words that may stand only in certain places.
 const DOORS: &[(&str, &[&str])] = &[
     ("webrtc::", &["src/viewer/rtc/"]),
     ("rtc::interceptor", &["src/viewer/rtc/"]),
-    ("rumqttc", &["src/signal/mqtt.rs", "src/log.rs"]),
+    ("rumqttc", &["src/signal/mqtt.rs", "src/signal/rights.rs", "src/log.rs"]),
     ("openh264::", &["src/camera/"]),
     ("rmqtt", &["src/local/", "src/log.rs", "src/signal/mqtt.rs"]),
     ("axum", &["src/local/"]),
+    ("rustix", &["src/doctor/storage.rs"]),
     ("unsafe", &["src/camera/sys.rs"]),
 ];
 

@@ -6,6 +6,7 @@ pub mod broker;
 pub mod loopback;
 pub mod message;
 pub mod mqtt;
+pub mod rights;
 mod tally;
 mod topic;
 

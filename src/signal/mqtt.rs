@@ -88,10 +88,18 @@ pub fn open(broker: Broker, camera: CameraId, boot: BootId) -> (mpsc::Receiver<I
 }
 
 fn options(broker: Broker, camera: &CameraId, boot: BootId) -> MqttOptions {
+    let will = Response::Status(Status { online: false, boot, about: None }).to_json();
+    let mut options = login(broker, format!("lunette-{camera}"));
+    options.set_last_will(LastWill::new(topic::status(camera), will, QoS::AtLeastOnce, true, None));
+    options
+}
+
+/// All of a connection but its last will.
+pub(super) fn login(broker: Broker, client: String) -> MqttOptions {
     let BrokerUrl { scheme, host, port, .. } = &broker.url;
     // rumqttc wants the whole URL in the host's place for WebSocket.
     let address = if scheme.is_websocket() { broker.url.to_string() } else { host.clone() };
-    let mut options = MqttOptions::new(format!("lunette-{camera}"), address, *port);
+    let mut options = MqttOptions::new(client, address, *port);
     let tls = || broker.tls.clone().map_or_else(TlsConfiguration::default, TlsConfiguration::Rustls);
     options.set_transport(match scheme {
         BrokerScheme::Mqtt => Transport::Tcp,
@@ -105,13 +113,11 @@ fn options(broker: Broker, camera: &CameraId, boot: BootId) -> MqttOptions {
     let mut network = NetworkOptions::new();
     network.set_tcp_nodelay(true);
     options.set_network_options(network);
-    let will = Response::Status(Status { online: false, boot, about: None }).to_json();
     options
         .set_keep_alive(KEEP_ALIVE)
         .set_clean_start(true)
         .set_max_packet_size(Some(MAX_PACKET))
-        .set_outgoing_inflight_upper_limit(IN_FLIGHT)
-        .set_last_will(LastWill::new(topic::status(camera), will, QoS::AtLeastOnce, true, None));
+        .set_outgoing_inflight_upper_limit(IN_FLIGHT);
     options
 }
 
@@ -302,7 +308,7 @@ impl Losses {
 }
 
 /// The reason in words that lead to the way out.
-fn explain(e: &ConnectionError) -> String {
+pub(super) fn explain(e: &ConnectionError) -> String {
     use rumqttc::v5::mqttbytes::v5::ConnectReturnCode as Code;
     match e {
         ConnectionError::ConnectionRefused(Code::BadUserNamePassword | Code::NotAuthorized) => {

@@ -51,7 +51,9 @@ impl Mosquitto {
         let _ = log.try_init();
         let dir = tempfile::tempdir().unwrap();
         certificates(&dir);
-        std::fs::write(dir.path().join("passwords"), "").unwrap();
+        for file in ["passwords", "acl"] {
+            std::fs::write(dir.path().join(file), "").unwrap();
+        }
         let extra = extra.replace("DIR", dir.path().to_str().unwrap());
         let mut broker = Self { dir, ports: std::array::from_fn(|_| free_port()), extra, child: None };
         broker.run().await;
