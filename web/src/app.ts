@@ -7,6 +7,7 @@ import type { Hook } from './hook';
 import { fragment, parseFragment, type Link } from './link';
 import { Meter } from './meter';
 import { Roster } from './roster';
+import { choices } from './streams';
 import { addDialog, loginDialog, settingsDialog } from './ui/forms';
 import type { Dialog } from './ui/dialog';
 import { ListView, type Row } from './ui/list';
@@ -56,6 +57,8 @@ export class App {
       get camera() { return app.#live?.camera; },
       get state() { return app.#live?.watcher.watch.state.is; },
       get session() { return app.#live?.watcher.watch.session; },
+      get stream() { return app.#live?.watcher.streams.shown; },
+      get wanted() { return app.#live?.watcher.streams.wanted; },
       get picture() {
         const s = app.#live?.watcher.watch.state;
         return s?.is === 'live' && s.picture !== undefined;
@@ -97,12 +100,14 @@ export class App {
   }
 
   #openLive(camera: string, metered: boolean): void {
-    const view = new LiveView(camera, { back: () => this.#back(), again: () => this.#live?.watcher.again() });
+    const view = new LiveView(camera, { back: () => this.#back(), again: () => this.#live?.watcher.again(), quality: (stream) => this.#live?.watcher.choose(stream) });
     this.root.append(view.element);
     const opened = performance.now();
-    const watcher = new Watcher(camera, this.#roster, view.video, metered ? new Meter() : undefined, {
+    const chosen = this.#cameras.find(camera)?.stream;
+    const watcher = new Watcher(camera, this.#roster, view.video, metered ? new Meter() : undefined, chosen, {
       change: () => this.#showLive(),
       closing: () => view.freeze(),
+      chose: (stream) => this.#cameras.choose(camera, stream),
     });
     this.#live = { camera, view, watcher, opened, firstPicture: undefined };
     view.video.addEventListener('leavepictureinpicture', () => watcher.visibility());
@@ -122,19 +127,20 @@ export class App {
   #showLive(): void {
     const live = this.#live;
     if (!live) return;
-    const { watch, session } = live.watcher;
+    const { watch, session, streams } = live.watcher;
     const presence = this.#roster.presence(live.camera);
     const words = describe({
       state: watch.state, broker: this.#roster.broker(live.camera), presence, source: watch.source, now: performance.now(),
     });
     if (words.tone === 'live') live.firstPicture ??= performance.now();
     live.view.update(this.#name(live.camera), words);
+    live.view.quality.update(choices(streams.list), streams.shown, streams.wanted, streams.notice);
     document.title = `${this.#name(live.camera)} – Lunette`;
     this.#say(words.title);
     if (live.view.panel.open) {
       live.view.panel.update(session ? detailRows({
         sample: session.sample, numbers: session.numbers, note: session.note, latency: session.latency.p50(),
-        clock: session.clock.best(), presence, metered: live.watcher.meter?.frames,
+        clock: session.clock.best(), presence, streams, metered: live.watcher.meter?.frames,
         rtpKnown: live.watcher.rtpKnown,
       }) : []);
     }

@@ -3,8 +3,11 @@ import type { Config } from './config';
 import { brokerUrl, cleanName } from './link';
 import { isId, isRecord } from './signal/message';
 
-/** `name` is what the user or the link calls it; without one, the camera's own name is shown. */
-export interface Camera { id: string; name?: string; broker?: string }
+/**
+ * `name` is what the user or the link calls it; without one, the camera's own name is shown. `stream` is the one that the
+ * user last chose to see.
+ */
+export interface Camera { id: string; name?: string; broker?: string; stream?: string }
 interface Kept { cameras: Camera[]; hidden: string[] }
 
 const KEY = 'lunette.cameras';
@@ -37,7 +40,12 @@ export class Cameras {
     if (preset && !camera.broker && !camera.name) return this.#store({ hidden: this.#without(camera.id) });
     const name = before?.name ?? camera.name;
     const broker = camera.broker ?? before?.broker;
-    this.#put({ id: camera.id, ...(name && { name }), ...(broker && { broker }) });
+    const stream = before?.stream;
+    this.#put({ id: camera.id, ...(name && { name }), ...(broker && { broker }), ...(stream && { stream }) });
+  }
+
+  choose(id: string, stream: string): void {
+    this.#put({ ...(this.#kept.cameras.find((c) => c.id === id) ?? { id }), stream });
   }
 
   rename(id: string, to: string): void {
@@ -87,7 +95,8 @@ export class Cameras {
         if (!isRecord(c) || !isId(c.id) || cameras.some((o) => o.id === c.id)) continue;
         const name = typeof c.name === 'string' ? cleanName(c.name) : '';
         const broker = typeof c.broker === 'string' ? brokerUrl(c.broker, undefined) : undefined;
-        cameras.push({ id: c.id, ...(name && { name }), ...(broker && { broker }) });
+        const stream = typeof c.stream === 'string' && c.stream.length <= 64 ? c.stream : '';
+        cameras.push({ id: c.id, ...(name && { name }), ...(broker && { broker }), ...(stream && { stream }) });
       }
       return { cameras, hidden: (Array.isArray(m.hidden) ? m.hidden : []).filter(isId).slice(0, MOST) };
     } catch {

@@ -5,10 +5,11 @@ import type { Presence } from './presence';
 import type { Numbers } from './signal/control';
 import { median } from './latency';
 import { pathWords, type Sample } from './stats';
+import { streamName, type Streams } from './streams';
 
 export interface Facts {
   sample: Sample | undefined; numbers: Numbers; note: string; latency: number | undefined; clock: Offset | undefined;
-  presence: Presence; metered: readonly Metered[] | undefined; rtpKnown: boolean;
+  presence: Presence; streams: Pick<Streams, 'list' | 'shown' | 'wanted'>; metered: readonly Metered[] | undefined; rtpKnown: boolean;
 }
 export interface Row { key: string; label: string; value: string; how?: string }
 
@@ -21,6 +22,10 @@ export function rows(f: Facts): Row[] {
   const width = s?.width ?? n.width;
   const height = s?.height ?? n.height;
   add('resolution', 'Picture', width && height ? `${width} × ${height}` : undefined);
+  const { list, shown, wanted } = f.streams;
+  if (shown !== undefined && (list.length > 1 || shown !== list[0]?.id)) {
+    add('stream', 'Stream', streamName(shown), wanted !== undefined && wanted !== shown ? `changing to ${streamName(wanted)}` : undefined);
+  }
   add('fps', 'Frame rate', s?.fps === undefined ? undefined : `${Math.round(s.fps)} fps`,
     n.fps === undefined ? undefined : `the camera sends ${n.fps.toFixed(1)}`);
   add('bitrate', 'Bitrate', bitrate(s?.kbps ?? n.kbps));
@@ -32,7 +37,8 @@ export function rows(f: Facts): Row[] {
   if (stamped !== undefined) add('stamp', 'By the stamp', `${Math.round(stamped)} ms`, 'read from the test card, by this device’s clock');
   add('round-trip', 'Round trip', s?.roundTrip === undefined ? undefined : `${s.roundTrip < 10 ? s.roundTrip.toFixed(1) : Math.round(s.roundTrip)} ms`);
   add('path', 'Path', s?.path && pathWords(s.path));
-  add('profile', 'Profile', profileWords(n.profile ?? f.presence.streams[0]?.profile));
+  const own = n.stream === undefined || n.stream === shown ? n.profile : undefined; // the numbers may be a second old
+  add('profile', 'Profile', profileWords(own ?? list.find((s) => s.id === shown)?.profile));
   add('encoder', 'Encoder', n.encoder);
   add('source', 'Source', n.source);
   add('viewers', 'Viewers', n.viewers === undefined ? undefined

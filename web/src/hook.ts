@@ -12,6 +12,9 @@ export interface Hook {
   /** the state of the watch: waiting, opening, asking, connecting, live, pausing, stopped, asleep, left; none in the list */
   readonly state: string | undefined;
   readonly session: string | undefined;
+  /** the stream that is shown, and the one that is asked for and does not come yet */
+  readonly stream: string | undefined;
+  readonly wanted: string | undefined;
   /** has this session shown a picture? */
   readonly picture: boolean;
   readonly counters: Counters | undefined;

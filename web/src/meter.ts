@@ -13,6 +13,9 @@ export interface Metered {
   present: number;
   latencyMs: number | undefined;
   corrupt: boolean;
+  /** pixels */
+  width: number;
+  height: number;
 }
 
 const MOST = 600;
@@ -37,7 +40,7 @@ export class Meter {
     }
     const present = performance.timeOrigin + m.presentationTime + this.#clock;
     this.frames.push({
-      rtp: m.rtpTimestamp, stamp, present, corrupt: stamp === undefined,
+      rtp: m.rtpTimestamp, stamp, present, corrupt: stamp === undefined, width: m.width, height: m.height,
       latencyMs: stamp === undefined ? undefined : sinceStamp(stamp, present),
     });
     if (this.frames.length > MOST) this.frames.shift();

@@ -293,6 +293,8 @@ export class Watch {
 
   #refused(reason: string, text: string, now: number): void {
     if (MISUNDERSTOOD.includes(reason) || CANNOT.includes(reason)) this.#stop(reason, text, false);
+    // The next offer leaves the choice of the stream to the camera: nothing to wait for.
+    else if (reason === 'unknown_stream') this.#lose(now, { reason, text });
     else this.#lose(now, { reason, text }, 1, patient({ reason, text }) ? TOO_MANY_WAIT : 0);
   }
 

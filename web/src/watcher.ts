@@ -9,6 +9,7 @@ import type { Roster } from './roster';
 import type { ControlFromCamera, Numbers } from './signal/control';
 import { bye, candidate, offer, type Candidate, type FromCamera } from './signal/message';
 import type { Sample } from './stats';
+import { Streams } from './streams';
 import { Watch, type Effect, type Input } from './watch';
 
 const TICK = 250;
@@ -35,7 +36,7 @@ class Session {
   note = '';
   closed = false;
 
-  constructor(readonly id: string, peer: (session: Session) => Peer) {
+  constructor(readonly id: string, readonly stream: string | undefined, peer: (session: Session) => Peer) {
     this.peer = peer(this);
   }
 }
@@ -43,6 +44,7 @@ class Session {
 export class Watcher {
   readonly watch = new Watch({ random: Math.random, id: randomId });
   readonly supported = h264Codecs().length > 0;
+  readonly streams: Streams;
   /** does this browser tell which picture it shows? Believed until it has shown one without saying so */
   rtpKnown = 'requestVideoFrameCallback' in HTMLVideoElement.prototype;
   #counts = { answers: 0, candidatesIn: 0, candidatesOut: 0, pongs: 0 };
@@ -53,8 +55,10 @@ export class Watcher {
 
   constructor(
     readonly camera: string, private readonly roster: Roster, readonly video: HTMLVideoElement,
-    readonly meter: Meter | undefined, private readonly on: { change(): void; closing(): void },
+    readonly meter: Meter | undefined, chosen: string | undefined,
+    private readonly on: { change(): void; closing(): void; chose(stream: string): void },
   ) {
+    this.streams = new Streams(chosen);
     this.#timer = setInterval(() => this.#tick(), TICK);
     if (!this.supported) this.watch.state = { is: 'stopped', why: { reason: 'unsupported', text: '' } };
     this.visibility();
@@ -74,6 +78,7 @@ export class Watcher {
   changed(): void {
     const p = this.roster.presence(this.camera);
     const up = this.roster.broker(this.camera).is === 'up';
+    this.streams.listed(p.streams);
     const presence: Input = { is: 'presence', online: p.online, boot: p.boot, fresh: !wantsWelcome(p, Date.now()) };
     this.#handle(presence);
     if (up !== this.#up) this.#handle({ is: 'broker', up });
@@ -92,6 +97,7 @@ export class Watcher {
         return;
       case 'end': return this.#handle({ is: 'end', session: m.session, reason: m.reason, text: m.text });
       case 'refused':
+        if (m.reason === 'unknown_stream' && m.session !== undefined && m.session === this.#session?.id) this.streams.refuse();
         return this.#handle({ is: 'refused', re: m.re, session: m.session, reason: m.reason, text: m.text });
     }
   }
@@ -101,6 +107,13 @@ export class Watcher {
   }
   again(): void {
     if (this.supported) this.#handle({ is: 'again' });
+  }
+  /** Another stream of the camera, from now on. */
+  choose(stream: string): void {
+    this.streams.choose(stream);
+    this.on.chose(stream);
+    this.#askForStream();
+    this.on.change();
   }
   visibility(): void {
     this.#handle({ is: 'hidden', hidden: document.hidden && document.pictureInPictureElement !== this.video });
@@ -125,6 +138,8 @@ export class Watcher {
     const now = performance.now();
     this.#carryOut(this.watch.poll(now));
     const s = this.#session;
+    this.streams.poll(now);
+    this.#askForStream();
     if (s && this.watch.state.is === 'live') {
       if (s.peer.open && now >= s.nextPing) {
         s.peer.send({ type: 'ping', id: ++s.pings, t: performance.now() });
@@ -162,7 +177,7 @@ export class Watcher {
         this.roster.send(this.camera, bye(this.roster.viewer, e.session));
       } else if (!s || s.id !== e.session) continue;
       else if (e.do === 'offer') {
-        if (this.roster.send(this.camera, offer(this.roster.viewer, s.id, e.sdp))) s.offered = true;
+        if (this.roster.send(this.camera, offer(this.roster.viewer, s.id, e.sdp, s.stream))) s.offered = true;
       } else if (e.do === 'candidates') for (const c of s.candidates) this.#sendCandidate(s, c);
       else if (e.do === 'answer') this.#try(s, s.peer.answer(e.sdp));
       else if (e.do === 'key') s.peer.send({ type: 'key' });
@@ -170,6 +185,7 @@ export class Watcher {
         s.closed = true;
         this.on.closing();
         s.peer.close();
+        this.streams.end();
         this.#session = undefined;
       }
     }
@@ -177,7 +193,7 @@ export class Watcher {
 
   #open(id: string): void {
     const ice = this.roster.presence(this.camera).welcome?.ice ?? [];
-    const s = (this.#session = new Session(id, (s) => new Peer(ice, {
+    const s = (this.#session = new Session(id, this.streams.begin(), (s) => new Peer(ice, {
       candidate: (c) => {
         if (s.candidates.length >= MOST_CANDIDATES) return;
         s.candidates.push(c);
@@ -207,10 +223,23 @@ export class Watcher {
       s.clock.pong(m.t, performance.now(), m.wall);
     } else if (m.type === 'camera') this.#handle({ is: 'source', session: s.id, source: { state: m.state, text: m.text } });
     else if (m.type === 'bye') this.#handle({ is: 'farewell', session: s.id });
-    else {
+    else if (m.type === 'stream') {
+      const before = this.streams.chosen;
+      this.streams.heard(m.id, m.text, performance.now());
+      if (this.streams.chosen !== undefined && this.streams.chosen !== before) this.on.chose(this.streams.chosen);
+      this.on.change();
+    } else {
       s.numbers = m.numbers;
+      this.streams.counted(m.numbers.stream);
       if (m.numbers.rtp !== undefined && m.numbers.wall !== undefined) s.latency.reference(m.numbers.rtp, m.numbers.wall);
     }
+  }
+
+  #askForStream(): void {
+    const peer = this.#session?.peer;
+    if (!peer?.open) return;
+    const id = this.streams.due(performance.now());
+    if (id !== undefined) peer.send({ type: 'stream', id });
   }
 
   #onPicture(): void {

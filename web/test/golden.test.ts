@@ -24,6 +24,7 @@ describe('what a viewer sends', () => {
   const built: Record<string, object> = {
     'hello.json': hello(VIEWER),
     'offer.json': offer(VIEWER, SESSION, 'v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n', 'main'),
+    'offer-low.json': offer(VIEWER, SESSION, 'v=0\r\n', 'low'),
     'offer-default-stream.json': offer(VIEWER, SESSION, 'v=0\r\n'),
     'candidate.json': candidate(VIEWER, SESSION, {
       candidate: 'candidate:1 1 udp 2130706431 192.0.2.2 50000 typ host', sdpMid: '0', sdpMLineIndex: 0,
@@ -90,9 +91,13 @@ describe('the data channel', () => {
     expect(parseControl('{"type":"camera","state":"lost","text":"gone"}')).toEqual({ type: 'camera', state: 'lost', text: 'gone' });
     expect(parseControl('{"type":"stats","rtp":3735928559,"wall":1.5,"fps":"x","encoder":"openh264"}'))
       .toEqual({ type: 'stats', numbers: { rtp: 3735928559, wall: 1.5, encoder: 'openh264' } });
+    expect(parseControl('{"type":"stats","stream":"low","width":640}')).toEqual({ type: 'stats', numbers: { stream: 'low', width: 640 } });
+    expect(parseControl('{"type":"stream","id":"low"}')).toEqual({ type: 'stream', id: 'low', text: '' });
+    expect(parseControl('{"type":"stream","id":"main","text":"This camera has no low stream."}'))
+      .toEqual({ type: 'stream', id: 'main', text: 'This camera has no low stream.' });
     expect(parseControl('{"type":"bye"}')).toEqual({ type: 'bye' });
   });
-  it.each(['', '[]', '{"type":"pong","id":7}', '{"type":"camera","state":"odd"}', '{"type":"other"}', 'x'.repeat(5000), 7, undefined])(
+  it.each(['', '[]', '{"type":"pong","id":7}', '{"type":"camera","state":"odd"}', '{"type":"stream"}', '{"type":"stream","id":7}', '{"type":"other"}', 'x'.repeat(5000), 7, undefined])(
     '%s is refused', (raw) => expect(parseControl(raw)).toBeUndefined());
 });
 

@@ -81,6 +81,23 @@ describe('the list', () => {
     list.rename(A, '');
     expect(list.find(A)?.name).toBe('Door');
   });
+  it('keeps the stream that was chosen, through a new link and a new name, until the camera is removed', () => {
+    const storage = new Memory();
+    const list = new Cameras(config, storage);
+    list.choose(A, 'low');
+    list.add({ id: B, name: 'Garden' });
+    list.choose(B, 'low');
+    list.add({ id: B, broker: 'wss://new/mqtt' });
+    list.rename(B, 'Shed');
+    expect(new Cameras(config, storage).all()).toEqual([
+      { id: A, name: 'Door', broker: 'wss://h/mqtt', stream: 'low' }, { id: B, name: 'Shed', broker: 'wss://new/mqtt', stream: 'low' },
+    ]);
+    list.choose(B, 'main');
+    expect(list.find(B)?.stream).toBe('main');
+    list.remove(B);
+    list.add({ id: B });
+    expect(list.find(B)?.stream).toBeUndefined();
+  });
   it('forgets what is removed, the preset too, until its link is opened', () => {
     const storage = new Memory();
     const list = new Cameras(config, storage);

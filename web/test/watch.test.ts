@@ -221,8 +221,14 @@ describe('what the camera says', () => {
     expect(s.is).toBe('stopped');
     expect(s.presence(true, 'b2').does).toEqual([]);
   });
-  it('internal, session_in_use, unknown_stream: with backoff and a new session', () => {
-    for (const reason of ['internal', 'session_in_use', 'unknown_stream']) {
+  it('unknown_stream: a new session at once, and no storm of them', () => {
+    const s = new Scene().ready().to('asking').in({ is: 'refused', re: 'offer', session: 's1', reason: 'unknown_stream', text: '' });
+    expect(s.does).toEqual(['bye s1', 'close s1', 'open s2']);
+    s.to('asking').in({ is: 'refused', re: 'offer', session: 's2', reason: 'unknown_stream', text: '' });
+    expect(s.does).toEqual(['bye s2', 'close s2']);
+  });
+  it('internal, session_in_use: with backoff and a new session', () => {
+    for (const reason of ['internal', 'session_in_use']) {
       const s = new Scene().ready().to('asking').in({ is: 'refused', re: 'offer', session: 's1', reason, text: '' });
       expect(s.pass(2250).does).toEqual(['open s2']);
     }

@@ -1,5 +1,5 @@
 /** The JSON messages of the data channel `control`, as docs/signaling.md has them. Pure. */
-import { isRecord, maybeNumber, maybeText, source, type Source } from './message';
+import { isRecord, maybeNumber, maybeText, source, text, type Source } from './message';
 
 export const LABEL = 'control';
 const CONTROL_MAX = 4096;
@@ -7,14 +7,17 @@ const CONTROL_MAX = 4096;
 export interface Numbers {
   rtp?: number; wall?: number; fps?: number; kbps?: number; dropped?: number; viewers?: number;
   width?: number; height?: number; profile?: string; encoder?: string; source?: string; note?: string;
+  stream?: string;
 }
 export type ControlFromCamera =
   | { type: 'pong'; id: number; t: number; wall: number }
   | ({ type: 'camera' } & Source)
   | { type: 'stats'; numbers: Numbers }
+  | { type: 'stream'; id: string; text: string }
   | { type: 'bye' };
 
-export type ControlToCamera = { type: 'ping'; id: number; t: number } | { type: 'key' } | { type: 'bye' };
+export type ControlToCamera =
+  | { type: 'ping'; id: number; t: number } | { type: 'key' } | { type: 'stream'; id: string } | { type: 'bye' };
 
 export function parseControl(raw: unknown): ControlFromCamera | undefined {
   if (typeof raw !== 'string' || raw.length > CONTROL_MAX) return undefined;
@@ -41,8 +44,12 @@ export function parseControl(raw: unknown): ControlFromCamera | undefined {
           ...maybeNumber('kbps', m.kbps), ...maybeNumber('dropped', m.dropped), ...maybeNumber('viewers', m.viewers),
           ...maybeNumber('width', m.width), ...maybeNumber('height', m.height), ...maybeText('profile', m.profile),
           ...maybeText('encoder', m.encoder), ...maybeText('source', m.source), ...maybeText('note', m.note),
+          ...maybeText('stream', m.stream),
         },
       };
+    case 'stream':
+      if (typeof m.id !== 'string' || m.id === '') return undefined;
+      return { type: 'stream', id: m.id, text: text(m.text) };
     case 'bye': return { type: 'bye' };
     default: return undefined;
   }

@@ -2,14 +2,16 @@
 import type { Words } from '../words';
 import { DetailsPanel } from './panel';
 import { h, icon, iconButton, setData, setText } from './dom';
+import { Quality } from './quality';
 
-export interface LiveActions { back(): void; again(): void }
+export interface LiveActions { back(): void; again(): void; quality(stream: string): void }
 const IDLE_AFTER = 3000;
 
 export class LiveView {
   readonly element: HTMLElement;
   readonly video = h('video', { id: 'video', attributes: { playsinline: '', autoplay: '', 'aria-label': 'Live picture' } });
   readonly panel: DetailsPanel;
+  readonly quality: Quality;
   #still = h('canvas', { class: 'still', attributes: { 'aria-hidden': 'true' } });
   #name = h('h1', { id: 'name' });
   #pill = h('span', { text: 'Live' });
@@ -24,6 +26,7 @@ export class LiveView {
     this.video.muted = true;
     this.video.disableRemotePlayback = true;
     this.panel = new DetailsPanel(() => this.toggleDetails());
+    this.quality = new Quality(actions.quality);
     this.#again = h('button', { class: 'plain', id: 'again', text: 'Try now', attributes: { type: 'button' }, on: { click: actions.again } });
     this.#full = iconButton('full', 'Full screen (f)', 'fullscreen', () => this.toggleFull());
     this.#full.hidden = !canFull(this.video);
@@ -39,7 +42,8 @@ export class LiveView {
           this.#title, this.#more, this.#again),
         h('div', { class: 'bar upper' }, iconButton('back', 'Back (Esc)', 'back', actions.back), this.#name,
           h('span', { class: 'badge', id: 'pill' }, h('i', { class: 'dot' }), this.#pill)),
-        h('div', { class: 'bar lower' }, pip, this.#details, this.#full)),
+        this.quality.notice,
+        h('div', { class: 'bar lower' }, this.quality.element, pip, this.#details, this.#full)),
       this.panel.element);
     for (const type of ['pointermove', 'pointerdown', 'focusin', 'keydown'] as const) {
       this.element.addEventListener(type, () => this.#stir());
@@ -73,6 +77,7 @@ export class LiveView {
     if (key === 'f') this.toggleFull();
     else if (key === 'd') this.toggleDetails();
     else if (key === 'p') this.togglePip();
+    else if (key === 'q') this.quality.next();
     else if (key !== 'Escape') return false;
     else if (this.panel.open) this.toggleDetails();
     else this.actions.back();
