@@ -4,10 +4,12 @@
 use std::fs;
 use std::path::PathBuf;
 
+use lunette::media::stream::StreamId;
 use lunette::signal::message::{
     Candidate, EndReason, EventName, IceServer, Limits, Refusal, RefusedReason, Request, Response, Status, parse,
 };
 use lunette::trust::{self, BootId, SessionId, ViewerId};
+use lunette::viewer::control::{self, FromViewer, Stats, StreamName, ToViewer};
 use serde_json::{Value, from_str, from_value};
 
 fn golden(folder: &str) -> Vec<(String, String)> {
@@ -49,10 +51,11 @@ fn what_cameras_send_is_written_as_documented() {
     }
 }
 
+fn field<T: serde::de::DeserializeOwned>(message: &Value, name: &str) -> T {
+    from_value(message[name].clone()).unwrap_or_else(|e| panic!("{name}: {e}: {message}"))
+}
+
 fn rebuild(message: &Value) -> Option<Response> {
-    fn field<T: serde::de::DeserializeOwned>(message: &Value, name: &str) -> T {
-        from_value(message[name].clone()).unwrap()
-    }
     let session = || field::<SessionId>(message, "session");
     Some(match message["type"].as_str()? {
         "status" => Response::Status(from_value::<Status>(message.clone()).unwrap()),
@@ -79,6 +82,50 @@ fn rebuild(message: &Value) -> Option<Response> {
         }),
         _ => return None,
     })
+}
+
+#[test]
+fn what_viewers_send_by_the_data_channel_is_read() {
+    for (name, text) in golden("control-viewer") {
+        let expected = match name.as_str() {
+            "ping" => FromViewer::Ping { id: 7, t: 1234.5 },
+            "key" => FromViewer::Key,
+            "stream" => FromViewer::Stream { id: StreamName(StreamId::Low) },
+            "bye" => FromViewer::Bye,
+            _ => panic!("{name} is of a new kind: add it here"),
+        };
+        assert_eq!(control::parse(text.as_bytes()), Some(expected), "{name}");
+    }
+}
+
+#[test]
+fn what_cameras_send_by_the_data_channel_is_written_as_documented() {
+    for (name, text) in golden("control-camera") {
+        let golden: Value = from_str(&text).unwrap();
+        let m = &golden;
+        let message = match m["type"].as_str().unwrap() {
+            "pong" => ToViewer::Pong { id: field(m, "id"), t: field(m, "t"), wall: field(m, "wall") },
+            "camera" => ToViewer::Camera { state: field(m, "state"), text: field(m, "text") },
+            "stream" => ToViewer::Stream { id: field(m, "id"), text: field(m, "text") },
+            "stats" => ToViewer::Stats(Box::new(Stats {
+                rtp: field(m, "rtp"),
+                wall: field(m, "wall"),
+                fps: field(m, "fps"),
+                kbps: field(m, "kbps"),
+                dropped: field(m, "dropped"),
+                viewers: field(m, "viewers"),
+                stream: field(m, "stream"),
+                width: field(m, "width"),
+                height: field(m, "height"),
+                profile: field(m, "profile"),
+                encoder: field(m, "encoder"),
+                source: field(m, "source"),
+                note: field(m, "note"),
+            })),
+            _ => panic!("{name} is of a new kind: add it here"),
+        };
+        assert_eq!(from_str::<Value>(&message.to_json()).unwrap(), golden, "{name}");
+    }
 }
 
 /// The examples in docs/signaling.md are messages, too.
