@@ -125,6 +125,9 @@ pub struct Check {
     /// Print the default config, commented, and do nothing else
     #[arg(long)]
     pub print_default: bool,
+    /// For the unit: say only whether there is a broker to serve; leave what is wrong for `lunette run` to say
+    #[arg(long, conflicts_with = "print_default")]
+    pub service: bool,
 }
 
 /// `lunette probe`
@@ -216,7 +219,11 @@ impl Check {
         if self.print_default {
             return Ok(config::DEFAULT_TOML.to_owned());
         }
-        Ok(summary(&Config::load(&self.file.sources())?))
+        match (Config::load(&self.file.sources()), self.service) {
+            (loaded, false) => Ok(summary(&loaded?)),
+            (Ok(loaded), true) if loaded.config.signal.mqtt.is_none() => Err(ConfigError::NoBroker),
+            (_, true) => Ok(String::new()),
+        }
     }
 }
 

@@ -5,20 +5,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::config::{Config, Loaded};
+use crate::config::{Config, ConfigError, Loaded};
 use crate::identity::Identity;
 #[cfg(feature = "local")]
 use crate::local::{self, Listed};
 use crate::signal::Outbox;
 use crate::signal::mqtt::Broker;
 use crate::trust::{BootId, CameraId};
-use crate::{board, camera, cli, herald, hub, lobby, viewer};
+use crate::{board, camera, cli, herald, hub, lobby, service, viewer};
 
 /// A driver may hold a call for seconds when its device hangs.
 const CAMERA_GOODBYE: Duration = Duration::from_secs(3);
@@ -30,6 +30,9 @@ pub struct Daemon {
     camera: std::thread::JoinHandle<()>,
     lobby: JoinHandle<()>,
     herald: JoinHandle<()>,
+    service: JoinHandle<()>,
+    /// Cancelled when the lobby ends, by whatever.
+    broken: CancellationToken,
     stop_lobby: CancellationToken,
     stop_camera: CancellationToken,
 }
@@ -55,13 +58,29 @@ impl Daemon {
         let transport = viewer::rtc::Transport::start();
         let context =
             viewer::Context { hub, outbox: outbox.clone(), certificate: identity.certificate, transport, addresses };
-        let lobby = tokio::spawn(lobby::run(settings, context, requests, stop_lobby.clone()));
-        Ok(Self { camera_id: identity.camera, outbox, camera, lobby, herald, stop_lobby, stop_camera })
+        let service = service::run(context.hub.clone(), outbox.clone(), stop_lobby.clone());
+        let broken = CancellationToken::new();
+        let guard = broken.clone().drop_guard();
+        let lobby = lobby::run(settings, context, requests, stop_lobby.clone());
+        let lobby = tokio::spawn(async move {
+            let _guard = guard;
+            lobby.await;
+        });
+        let service = tokio::spawn(service);
+        Ok(Self { camera_id: identity.camera, outbox, camera, lobby, herald, service, broken, stop_lobby, stop_camera })
     }
 
     /// The camera's id on the broker.
     pub fn camera_id(&self) -> CameraId {
         self.camera_id
+    }
+
+    /// Waits for `stop`, or for a failure after which nobody could be served; [`Daemon::stop`] says which.
+    pub async fn serve(&self, stop: &CancellationToken) {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = self.broken.cancelled() => {}
+        }
     }
 
     /// Says goodbye to viewers, then to the broker, then stops the camera.
@@ -72,6 +91,7 @@ impl Daemon {
         self.stop_lobby.cancel();
         let lobby = self.lobby.await.context("the lobby failed");
         let herald = self.herald.await.context("the status failed");
+        let service = self.service.await.context("the watchdog failed");
         self.outbox.close().await;
         self.stop_camera.cancel();
         let joined = tokio::task::spawn_blocking(move || self.camera.join());
@@ -82,7 +102,7 @@ impl Daemon {
                 Ok(())
             }
         };
-        lobby.and(herald).and(camera)
+        lobby.and(herald).and(service).and(camera)
     }
 }
 
@@ -119,15 +139,10 @@ async fn serve(loaded: Loaded, local: bool) -> Result<()> {
     if local {
         return serve_local(&config, &state, identity, stop).await;
     }
-    let Some(mqtt) = &config.signal.mqtt else {
-        bail!(
-            "there is no broker: name one in [signal.mqtt] url, or run `lunette run --local`, which brings its own \
-             broker and page"
-        );
-    };
+    let mqtt = config.signal.mqtt.as_ref().ok_or(ConfigError::NoBroker)?;
     let daemon = Daemon::start(&config, identity, Broker::open(mqtt)?, ANY.into())?;
     info!("camera id {}", daemon.camera_id());
-    stop.cancelled().await;
+    daemon.serve(&stop).await;
     daemon.stop().await
 }
 
@@ -144,7 +159,7 @@ async fn serve_local(config: &Config, state: &Path, identity: Identity, stop: Ca
     welcome(&local);
     let stop_local = CancellationToken::new();
     let serving = tokio::spawn(local.run(stop_local.clone()));
-    stop.cancelled().await;
+    daemon.serve(&stop).await;
     // The pages must hear the goodbye before their broker goes.
     let stopped = daemon.stop().await;
     stop_local.cancel();
@@ -167,7 +182,7 @@ fn welcome(local: &local::Local) {
 
 #[cfg(not(feature = "local"))]
 async fn serve_local(_: &Config, _: &Path, _: Identity, _: CancellationToken) -> Result<()> {
-    bail!("this lunette was built without the feature `local`; name a broker in [signal.mqtt] url")
+    anyhow::bail!("this lunette was built without the feature `local`; name a broker in [signal.mqtt] url")
 }
 
 /// Every interface but loopback, of both families.

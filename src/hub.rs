@@ -5,6 +5,8 @@
 //! Publishing never waits. Each viewer reads at its own pace from a shared, bounded ring; one that is too slow is told
 //! that it [lagged](Event::Lagged), must skip to the next key frame, and harms nobody.
 
+mod heartbeat;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,6 +17,7 @@ use crate::media::rtp::Burst;
 use crate::media::status::CameraStatus;
 use crate::media::stream::{PerStream, StreamId};
 use crate::media::units::Bitrate;
+pub use heartbeat::Heartbeat;
 
 /// Pictures that a viewer may be behind before it must skip; about half a second at 30 fps.
 const RING: usize = 16;
@@ -85,6 +88,7 @@ struct Inner {
     status: watch::Sender<CameraStatus>,
     demand: watch::Sender<Demand>,
     wishes: Mutex<PerStream<Wishes>>,
+    heart: Heartbeat,
 }
 
 /// Opens a hub. The camera reads what is wanted from the receiver.
@@ -96,6 +100,7 @@ pub fn open(bitrates: PerStream<Bitrate>) -> (Publisher, Hub, watch::Receiver<De
         status: watch::Sender::new(CameraStatus::default()),
         demand,
         wishes: Mutex::default(),
+        heart: Heartbeat::new(),
     });
     (Publisher(inner.clone()), Hub(inner), wanted)
 }
@@ -103,6 +108,7 @@ pub fn open(bitrates: PerStream<Bitrate>) -> (Publisher, Hub, watch::Receiver<De
 impl Publisher {
     /// Gives a picture to everybody who watches its stream. Never waits.
     pub fn publish(&self, stream: StreamId, frame: Frame) {
+        self.0.heart.picture();
         let key_due = {
             let wishes = &mut self.0.wishes()[stream];
             if frame.key {
@@ -119,6 +125,11 @@ impl Publisher {
             // An error says that the last viewer left in this moment.
             let _ = pictures.send(Arc::new(Picture { frame, burst }));
         }
+    }
+
+    /// Says that the camera's thread turned its loop. While somebody watches, one that stays silent hangs.
+    pub fn beat(&self) {
+        self.0.heart.turn();
     }
 
     /// Says how the camera is.
@@ -151,6 +162,11 @@ impl Hub {
     /// The camera's state, now and at each change.
     pub fn status(&self) -> watch::Receiver<CameraStatus> {
         self.0.status.subscribe()
+    }
+
+    /// The camera thread's signs of life.
+    pub fn heart(&self) -> &Heartbeat {
+        &self.0.heart
     }
 
     /// How many watch.

@@ -14,6 +14,7 @@
 //! - [`herald`]: says to everyone how the camera is.
 //! - [`identity`]: the camera's id and key, kept.
 //! - [`local`]: `run --local`: embedded broker, viewer page, one port.
+//! - [`service`]: what systemd hears: ready, status, watchdog.
 //! - [`doctor`]: what works on this machine and what does not, with what helps.
 //! - [`daemon`]: the wiring and the stopping order.
 
@@ -31,6 +32,7 @@ pub mod lobby;
 pub mod local;
 pub mod log;
 pub mod media;
+pub mod service;
 pub mod signal;
 pub mod trust;
 pub mod viewer;

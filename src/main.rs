@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use lunette::cli::{self, Command};
 use lunette::config::ConfigError;
+use lunette::signal::broker::BrokerError;
 
 fn main() -> ExitCode {
     let cli = cli::parse();
@@ -15,9 +16,14 @@ fn main() -> ExitCode {
             for cause in e.chain().skip(1) {
                 eprintln!("  because: {cause}");
             }
-            ExitCode::from(if e.is::<ConfigError>() { cli::EXIT_USAGE } else { cli::EXIT_FAILURE })
+            ExitCode::from(if is_config(&e) { cli::EXIT_USAGE } else { cli::EXIT_FAILURE })
         }
     }
+}
+
+/// Whether the config is wrong, or a file that it names: what trying again does not mend.
+fn is_config(e: &anyhow::Error) -> bool {
+    e.is::<ConfigError>() || e.is::<BrokerError>()
 }
 
 /// The exit code, unless something failed.

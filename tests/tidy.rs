@@ -17,6 +17,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("identity", &["config", "trust", "viewer"]),
     ("herald", &["media", "signal", "trust"]),
     ("lobby", &["lobby", "media", "signal", "trust", "viewer"]),
+    ("service", &["service", "hub", "media", "signal"]),
     ("local", &["local", "config", "signal", "trust"]),
     ("log", &[]),
     ("doctor", &["doctor", "board", "camera", "config", "hub", "identity", "media", "signal", "trust"]),

@@ -117,6 +117,7 @@ impl Worker {
         let mut source = Source::open(&plan, &self.video, &done, self.clock)?;
         let mut live = Live::new(&source);
         loop {
+            self.out.beat();
             if self.stop.is_cancelled() {
                 return Ok(End::Stopped);
             }
@@ -230,6 +231,7 @@ impl Worker {
     /// Waits for a viewer. `false`: it is time to stop.
     fn wait_until_watched(&mut self) -> bool {
         loop {
+            self.out.beat();
             if self.stop.is_cancelled() {
                 return false;
             } else if self.demand.borrow().watched() {
@@ -265,6 +267,7 @@ impl Worker {
         let until = Instant::now() + self.backoff.next();
         let before = probe::nodes();
         loop {
+            self.out.beat();
             let left = until.saturating_duration_since(Instant::now());
             let (stop, demand) = (&self.stop, &mut self.demand);
             let over = self.runtime.block_on(async {

@@ -27,6 +27,12 @@ pub enum ConfigError {
     /// A variable's value is not UTF-8.
     #[error("the variable {0} is not UTF-8")]
     NotText(String),
+    /// The config is good, but names no broker.
+    #[error(
+        "there is no broker: name one in [signal.mqtt] url, or run `lunette run --local`, which brings its own broker \
+         and page"
+    )]
+    NoBroker,
     /// Something that was written down is wrong.
     #[error("{0}")]
     Wrong(Box<Wrong>),

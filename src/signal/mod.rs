@@ -69,6 +69,14 @@ impl Outbox {
         }
     }
 
+    /// Whether the broker is there.
+    pub fn is_connected(&self) -> bool {
+        match self {
+            Self::Mqtt(out) => out.is_connected(),
+            Self::Loopback(_) => true,
+        }
+    }
+
     /// Says goodbye to the broker: offline status, then disconnect. Waits for it, but not long.
     pub async fn close(&self) {
         if let Self::Mqtt(out) = self {

@@ -253,6 +253,10 @@ impl Outbox {
         }
     }
 
+    pub(super) fn is_connected(&self) -> bool {
+        self.0.connected.load(Ordering::Relaxed)
+    }
+
     pub(super) async fn close(&self) {
         self.0.closing.store(true, Ordering::Relaxed);
         if !self.0.connected.load(Ordering::Relaxed) {
