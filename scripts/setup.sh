@@ -91,7 +91,7 @@ need_build() {
 
 # What the tests need beside that.
 need_test() {
-    apt_need chromium mosquitto cmake iproute2 iputils-ping procps python3
+    apt_need chromium mosquitto cmake iproute2 iputils-ping procps python3 systemd
     need_lints
 }
 

@@ -127,7 +127,7 @@ impl Publisher {
         }
     }
 
-    /// Says that the camera's thread turned its loop. While somebody watches, one that stays silent hangs.
+    /// Says that the camera's thread turned its loop. Unless it rests, one that stays silent hangs.
     pub fn beat(&self) {
         self.0.heart.turn();
     }

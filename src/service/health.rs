@@ -17,8 +17,9 @@ const STILL: Duration = Duration::from_secs(25);
 pub struct Vitals {
     /// Monotonic.
     pub now: Instant,
-    /// Since when somebody watches.
-    pub watched_since: Option<Instant>,
+    /// Since when the camera's thread has work: somebody watches, or it did not say yet that it rests. A page whose picture
+    /// stands still comes and goes; that must not excuse a thread that hangs.
+    pub busy_since: Option<Instant>,
     /// When the camera's thread last turned its loop.
     pub turned: Option<Instant>,
     /// When the last picture was published.
@@ -44,8 +45,8 @@ pub enum Ill {
 /// When it does not, and does not know it. A camera that is known to be lost is no reason for a new start: it is tried
 /// again as it is, and its viewers would lose their sessions.
 pub fn judge(vitals: &Vitals) -> Result<(), Ill> {
-    // Nothing is expected of a camera that nobody watches; whoever begins to watch gives it time.
-    let Some(since) = vitals.watched_since else { return Ok(()) };
+    // Nothing is expected of a camera that rests; whoever begins to watch gives it time.
+    let Some(since) = vitals.busy_since else { return Ok(()) };
     let age = |moment: Option<Instant>| vitals.now.saturating_duration_since(moment.map_or(since, |m| m.max(since)));
     let (silent, still) = (age(vitals.turned), age(vitals.picture));
     if silent >= HUNG {
@@ -65,10 +66,10 @@ mod tests {
     use CameraState::{Idle, Live, Lost, Starting};
 
     /// Ages in seconds; a negative one is never.
-    fn verdict(watched: i64, turned: i64, picture: i64, camera: CameraState) -> Result<(), Ill> {
+    fn verdict(busy: i64, turned: i64, picture: i64, camera: CameraState) -> Result<(), Ill> {
         let now = Instant::now() + Duration::from_secs(1_000_000);
         let at = |age: i64| u64::try_from(age).ok().map(|age| now - Duration::from_secs(age));
-        judge(&Vitals { now, watched_since: at(watched), turned: at(turned), picture: at(picture), camera })
+        judge(&Vitals { now, busy_since: at(busy), turned: at(turned), picture: at(picture), camera })
     }
 
     const NEVER: i64 = -1;
@@ -80,9 +81,9 @@ mod tests {
     }
 
     #[test]
-    fn nobody_watches_so_nothing_is_expected() {
+    fn it_rests_so_nothing_is_expected() {
         assert_eq!(verdict(NEVER, NEVER, NEVER, Idle), Ok(()));
-        assert_eq!(verdict(NEVER, HOUR, HOUR, Live), Ok(()), "even of a thread that hangs");
+        assert_eq!(verdict(NEVER, HOUR, HOUR, Idle), Ok(()), "nor of a thread that hangs");
     }
 
     #[test]
@@ -117,11 +118,11 @@ mod tests {
     proptest! {
         /// A daemon that is ill now stays so while nothing happens: the verdict does not flutter.
         #[test]
-        fn illness_stays(watched in -1i64..100, turned in -1i64..100, picture in -1i64..100, more in 0i64..100) {
+        fn illness_stays(busy in -1i64..100, turned in -1i64..100, picture in -1i64..100, more in 0i64..100) {
             let later = |age: i64| if age < 0 { age } else { age + more };
             for state in [Idle, Starting, Live, Lost] {
-                if verdict(watched, turned, picture, state).is_err() {
-                    prop_assert!(verdict(later(watched), later(turned), later(picture), state).is_err());
+                if verdict(busy, turned, picture, state).is_err() {
+                    prop_assert!(verdict(later(busy), later(turned), later(picture), state).is_err());
                 }
             }
         }

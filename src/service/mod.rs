@@ -30,7 +30,7 @@ pub async fn run(hub: Hub, outbox: Outbox, stop: CancellationToken) {
             return;
         }
     };
-    let mut service = Service { notify, watchdog: notify::watchdog(), hub, outbox, watched_since: None, ill: None };
+    let mut service = Service { notify, watchdog: notify::watchdog(), hub, outbox, busy_since: None, ill: None };
     service.run(stop).await;
 }
 
@@ -39,7 +39,7 @@ struct Service {
     watchdog: Option<Duration>,
     hub: Hub,
     outbox: Outbox,
-    watched_since: Option<Instant>,
+    busy_since: Option<Instant>,
     /// What was said to be wrong, so that it is said once.
     ill: Option<Ill>,
 }
@@ -77,10 +77,11 @@ impl Service {
             return;
         }
         let now = Instant::now();
-        self.watched_since = (viewers > 0).then(|| self.watched_since.unwrap_or(now));
+        let busy = viewers > 0 || camera != CameraState::Idle;
+        self.busy_since = busy.then(|| self.busy_since.unwrap_or(now));
         let heart = self.hub.heart();
         let (turned, picture) = (heart.last_turn(), heart.last_picture());
-        match health::judge(&Vitals { now, watched_since: self.watched_since, turned, picture, camera }) {
+        match health::judge(&Vitals { now, busy_since: self.busy_since, turned, picture, camera }) {
             Ok(()) => {
                 if self.ill.take().is_some() {
                     info!("well again");
