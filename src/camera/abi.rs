@@ -55,9 +55,11 @@ pub mod flag {
 
 /// `V4L2_CID_MPEG_VIDEO_*`
 pub mod cid {
+    pub const GOP_SIZE: u32 = 0x99_09cb;
     pub const BITRATE: u32 = 0x99_09cf;
     pub const REPEAT_SEQ_HEADER: u32 = 0x99_09e2;
     pub const FORCE_KEY_FRAME: u32 = 0x99_09e5;
+    pub const H264_I_PERIOD: u32 = 0x99_0a66;
 }
 
 /// `V4L2_CTRL_FLAG_DISABLED`, `_READ_ONLY` and `_INACTIVE`: it cannot be set now.
@@ -102,6 +104,7 @@ pub const STREAMON: Request<u32> = request(WRITE, 18);
 pub const STREAMOFF: Request<u32> = request(WRITE, 19);
 pub const G_PARM: Request<StreamParm> = request(READ | WRITE, 21);
 pub const S_PARM: Request<StreamParm> = request(READ | WRITE, 22);
+pub const G_CTRL: Request<Control> = request(READ | WRITE, 27);
 pub const S_CTRL: Request<Control> = request(READ | WRITE, 28);
 pub const QUERYCTRL: Request<QueryCtrl> = request(READ | WRITE, 36);
 pub const QUERYMENU: Request<QueryMenu> = request(READ | WRITE, 37);

@@ -39,6 +39,18 @@ impl Device {
     /// # Errors
     /// When the device cannot be opened, is busy, or does not take the format.
     pub fn open(target: &Target, fourcc: [u8; 4]) -> Result<Self, Lost> {
+        Self::open_with(target, fourcc, |_, _, _| ())
+    }
+
+    /// The same; `prepare` is shown the device when format and rate are agreed on, before it is started.
+    ///
+    /// # Errors
+    /// When the device cannot be opened, is busy, or does not take the format.
+    pub fn open_with(
+        target: &Target,
+        fourcc: [u8; 4],
+        prepare: impl FnOnce(&Node, &PixFormat, FrameRate),
+    ) -> Result<Self, Lost> {
         let path = target.path.clone();
         let lost = |what| move |error| Lost::from_errno(&target.path, what, error);
         let node = Node::open(&path).map_err(lost("open"))?;
@@ -52,6 +64,7 @@ impl Device {
             // Each key frame is to be usable alone. Where the device cannot, the assembler does it.
             let _ = set_control(&node, cid::REPEAT_SEQ_HEADER, 1);
         }
+        prepare(&node, &pix, rate);
         let time = Timestamps::start();
         let buffers = Buffers::start(node, BUFFERS).map_err(lost("VIDIOC_STREAMON"))?;
         Ok(Self { path, label: target.label.clone(), rate, pix, buffers, time, sequence: None })
@@ -105,9 +118,18 @@ impl Device {
         before.is_some_and(|before| sequence > before && sequence - before > 1)
     }
 
-    /// Sets a control to the nearest value that it takes. A device without this control is left as it is.
-    pub fn set(&self, id: u32, value: i32) {
-        let _ = set_control(self.buffers.node(), id, value);
+    /// The node, for controls.
+    pub fn node(&self) -> &Node {
+        self.buffers.node()
+    }
+
+    /// Stops the stream and starts it again; `prepare` is shown the device between.
+    ///
+    /// # Errors
+    /// When the device is gone or fails.
+    pub fn restart(&mut self, prepare: impl FnOnce(&Node)) -> Result<(), Lost> {
+        self.sequence = None;
+        self.buffers.restart(prepare).map_err(|error| self.lost("VIDIOC_STREAMON", error))
     }
 
     /// An unplugged device fails in many ways, but its node is gone in each.
@@ -167,8 +189,20 @@ fn set_rate(node: &Node, wanted: FrameRate) -> FrameRate {
     FrameRate::new(f64::from(denominator) / f64::from(numerator)).unwrap_or(wanted)
 }
 
+/// Whether a device has a control that can be set now.
+pub fn has_control(node: &Node, id: u32) -> bool {
+    let mut query = abi::QueryCtrl { id, ..Default::default() };
+    node.call(abi::QUERYCTRL, &mut query).is_ok() && query.flags & abi::CTRL_UNUSABLE == 0
+}
+
+/// What a control is set to, as the device says.
+pub fn get_control(node: &Node, id: u32) -> io::Result<i32> {
+    let mut control = abi::Control { id, value: 0 };
+    node.call(abi::G_CTRL, &mut control).map(|()| control.value)
+}
+
 /// Sets a control to the nearest value that it takes.
-fn set_control(node: &Node, id: u32, value: i32) -> io::Result<()> {
+pub fn set_control(node: &Node, id: u32, value: i32) -> io::Result<()> {
     let mut query = abi::QueryCtrl { id, ..Default::default() };
     node.call(abi::QUERYCTRL, &mut query)?;
     if query.flags & abi::CTRL_UNUSABLE != 0 {

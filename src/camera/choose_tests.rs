@@ -23,6 +23,7 @@ fn device(number: u32, formats: Formats<'_>) -> DeviceInfo {
         node: NodeKind::Capture,
         formats: formats.collect(),
         encoder: None,
+        steering: None,
         plan: String::new(),
     }
 }

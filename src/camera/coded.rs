@@ -1,21 +1,34 @@
 //! A V4L2 capture device that gives H.264, which is passed on as it comes.
 //!
-//! A filled buffer is read once and given back at once, before anything else is done with what was in it.
+//! A filled buffer is read once and given back at once, before anything else is done with what was in it. How the device
+//! is asked for key frames and for a bitrate, [`Steering`] decides.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use tracing::{debug, info, warn};
 
 use super::abi::{cid, flag};
-use super::capture::Device;
+use super::capture::{Device, get_control, has_control, set_control};
 use super::choose::Target;
+use super::keys::{Act, Keys, Lesson};
 use super::lost::Lost;
+use super::steer::{KeyFrames, Means, RateControl, Steering};
 use super::step::{Clock, Step};
+use super::sys::Node;
+use super::uvc::{Selector, Selectors};
+use super::uvc_unit::{Aim, Located, Remote};
 use crate::media::access_unit::{AccessUnitError, Assembler};
 use crate::media::sps::Sps;
 use crate::media::stream::StreamId;
-use crate::media::units::{Bitrate, FrameRate};
+use crate::media::units::{Bitrate, FrameRate, Size};
 
 /// A device that gives H.264.
 #[derive(Debug)]
 pub struct Coded {
     device: Device,
+    helm: Helm,
+    keys: Keys,
     assembler: Assembler,
     clock: Clock,
     /// After a loss, and at the start, nothing can be shown before the next key frame.
@@ -30,9 +43,15 @@ impl Coded {
     /// # Errors
     /// When the device cannot be opened, is busy, or does not take the format.
     pub fn open(target: &Target, bitrate: Bitrate, clock: Clock) -> Result<Self, Lost> {
-        let device = Device::open(target, *b"H264")?;
-        let mut coded = Self { device, assembler: Assembler::new(), clock, needs_key: true, sps: None };
-        coded.set_bitrate(bitrate);
+        let mut helm = None;
+        let device = Device::open_with(target, *b"H264", |node, pix, rate| {
+            helm = Some(Helm::take(node, &target.path, Size::new(pix.width, pix.height), rate, bitrate));
+        })?;
+        let mut helm = helm.ok_or(Lost::Internal)?;
+        helm.start(device.node());
+        debug!("{}: {}", target.label, helm.steering);
+        let keys = Keys::new(helm.steering.key_frames);
+        let mut coded = Self { device, helm, keys, assembler: Assembler::new(), clock, needs_key: true, sps: None };
         coded.force_key();
         Ok(coded)
     }
@@ -42,6 +61,7 @@ impl Coded {
     /// # Errors
     /// When the device is gone or fails.
     pub fn step(&mut self) -> Result<Step, Lost> {
+        self.steer()?;
         let Some(filled) = self.device.wait()? else { return Ok(Step::Nothing) };
         let captured = self.device.captured(&filled);
         let damaged = filled.buffer().flags & flag::ERROR != 0;
@@ -50,6 +70,9 @@ impl Coded {
         self.device.give_back(filled)?;
         if gap {
             self.force_key();
+        }
+        if let (false, Ok(Some(_)) | Err(AccessUnitError::NoParameterSets)) = (damaged, &unit) {
+            self.learn(matches!(&unit, Ok(Some(unit)) if unit.key));
         }
         let mut unit = match unit {
             _ if damaged => return Ok(self.damaged("the device marked it as damaged".to_owned())),
@@ -74,15 +97,49 @@ impl Coded {
         Step::Damaged(why)
     }
 
-    /// Asks for a key frame, where the device has a control for it. Else the next one comes when it comes.
-    pub fn force_key(&mut self) {
-        self.device.set(cid::FORCE_KEY_FRAME, 1);
+    /// A picture came: what it teaches of the device's key frames.
+    fn learn(&mut self, key: bool) {
+        if self.keys.picture(Instant::now(), key) == Lesson::NoKeyAtStart {
+            info!(
+                "{} does not begin with a key frame, and cannot be asked for one: waiting for the next",
+                self.label()
+            );
+        }
     }
 
-    /// Sets the bitrate, where the device has a control for it.
+    /// Does what the key frames that are wanted need, and goes on by other means where one was found not to work.
+    fn steer(&mut self) -> Result<(), Lost> {
+        let now = Instant::now();
+        match self.keys.due(now) {
+            Act::Rest => {}
+            // A request that the camera does not answer at all fails by itself.
+            Act::Distrust if self.helm.remote.as_ref().is_some_and(Remote::is_busy) => {}
+            Act::Distrust => self.helm.distrust(self.keys.means()),
+            Act::Reopen => {
+                debug!("{}: re-opening the stream for a key frame", self.label());
+                self.device.restart(|node| self.helm.configure(node))?;
+                self.needs_key = true;
+                self.keys.opened(now);
+            }
+        }
+        if self.helm.look() {
+            self.helm.start(self.device.node());
+            info!("{}: {}", self.label(), self.helm.steering);
+            self.keys.change(self.helm.steering.key_frames, now);
+        }
+        Ok(())
+    }
+
+    /// Asks for a key frame, by the best means that the device has. The next one answers it, whenever it comes.
+    pub fn force_key(&mut self) {
+        if self.keys.want(Instant::now()) {
+            self.helm.key_frame(self.device.node());
+        }
+    }
+
+    /// Sets the bitrate, where the device lets it be set.
     pub fn set_bitrate(&mut self, bitrate: Bitrate) {
-        let bps = i32::try_from(bitrate.bps()).unwrap_or(i32::MAX);
-        self.device.set(cid::BITRATE, bps);
+        self.helm.set_bitrate(self.device.node(), bitrate);
     }
 
     /// Name and node, for people.
@@ -93,5 +150,141 @@ impl Coded {
     /// As negotiated.
     pub fn rate(&self) -> FrameRate {
         self.device.rate
+    }
+}
+
+/// What a device that gives H.264 has to be steered by. The device is not changed.
+pub fn means(node: &Node, path: &Path) -> Means {
+    means_with(node, Located::find(path))
+}
+
+fn means_with(node: &Node, located: Option<Located>) -> Means {
+    Means {
+        force_key: has_control(node, cid::FORCE_KEY_FRAME),
+        bitrate: has_control(node, cid::BITRATE),
+        key_interval: INTERVALS.iter().any(|id| has_control(node, *id)),
+        unit: located.map_or(Selectors::default(), Located::selectors),
+    }
+}
+
+/// Controls that say how many pictures there are from one key frame to the next. Drivers have one of them, or both.
+const INTERVALS: [u32; 2] = [cid::H264_I_PERIOD, cid::GOP_SIZE];
+
+/// Steers a device: what it has, what is made of it, and the way to its extension unit.
+#[derive(Debug)]
+struct Helm {
+    path: PathBuf,
+    size: Size,
+    rate: FrameRate,
+    bitrate: Bitrate,
+    means: Means,
+    steering: Steering,
+    located: Option<Located>,
+    remote: Option<Remote>,
+}
+
+impl Helm {
+    /// Finds out what a device has, and sets it up. Its stream is not started yet.
+    fn take(node: &Node, path: &Path, size: Size, rate: FrameRate, bitrate: Bitrate) -> Self {
+        let located = Located::find(path);
+        let means = means_with(node, located);
+        let (path, steering) = (path.to_owned(), Steering::by(means));
+        let mut helm = Self { path, size, rate, bitrate, means, steering, located, remote: None };
+        helm.configure(node);
+        helm
+    }
+
+    /// Sets a device up whose stream does not run.
+    fn configure(&mut self, node: &Node) {
+        let (size, rate, bitrate, interval) = (self.size, self.rate, self.bitrate, self.steering.interval());
+        if let Some(located) = self.located
+            && !located.configure(node, &Aim { size, rate, bitrate, interval })
+        {
+            self.look();
+        }
+        let pictures = (self.steering.interval().as_secs_f64() * rate.fps()).round() as i32;
+        for id in INTERVALS {
+            set(node, id, pictures);
+        }
+        if self.steering.bitrate == RateControl::Control {
+            self.set_bitrate(node, bitrate);
+        }
+    }
+
+    /// The stream runs: opens the way to the extension unit, where one is needed.
+    fn start(&mut self, node: &Node) {
+        let by_unit =
+            self.steering.key_frames == KeyFrames::ExtensionUnit || self.steering.bitrate == RateControl::ExtensionUnit;
+        if let (true, Some(located), None) = (by_unit, self.located, &self.remote) {
+            match Remote::start(&self.path, located) {
+                Ok(remote) => self.remote = Some(remote),
+                Err(error) => {
+                    warn!("{}: cannot reach the camera's extension unit: {error}", self.path.display());
+                    self.located = None;
+                    self.look();
+                }
+            }
+        }
+        if self.steering.bitrate == RateControl::ExtensionUnit {
+            self.set_bitrate(node, self.bitrate);
+        }
+    }
+
+    /// Looks whether the extension unit still does what it says. Whether anything is steered otherwise now.
+    fn look(&mut self) -> bool {
+        self.means.unit = self.located.map_or(Selectors::default(), Located::selectors);
+        let before = std::mem::replace(&mut self.steering, Steering::by(self.means));
+        before != self.steering
+    }
+
+    /// Does without a means of getting key frames, which was used and does not work.
+    fn distrust(&mut self, means: KeyFrames) {
+        match (means, self.located) {
+            (KeyFrames::Control, _) => {
+                warn!("{}: the driver takes requests for key frames, but none come", self.path.display());
+                self.means.force_key = false;
+            }
+            (KeyFrames::ExtensionUnit, Some(located)) => {
+                located.distrust(Selector::PictureType, "it takes requests for key frames, but none come");
+            }
+            _ => {}
+        }
+    }
+
+    fn key_frame(&self, node: &Node) {
+        match self.steering.key_frames {
+            KeyFrames::Control => {
+                let _ = set_control(node, cid::FORCE_KEY_FRAME, 1);
+            }
+            KeyFrames::ExtensionUnit => {
+                if let Some(remote) = &self.remote {
+                    remote.key_frame();
+                }
+            }
+            KeyFrames::Reopen | KeyFrames::Wait => {}
+        }
+    }
+
+    fn set_bitrate(&mut self, node: &Node, bitrate: Bitrate) {
+        self.bitrate = bitrate;
+        match self.steering.bitrate {
+            RateControl::Control => set(node, cid::BITRATE, i32::try_from(bitrate.bps()).unwrap_or(i32::MAX)),
+            RateControl::ExtensionUnit => {
+                if let Some(remote) = &self.remote {
+                    remote.bitrate(bitrate);
+                }
+            }
+            RateControl::Opening | RateControl::None => {}
+        }
+    }
+}
+
+/// Sets a control where there is one, and notes what the device made of it.
+fn set(node: &Node, id: u32, value: i32) {
+    if set_control(node, id, value).is_ok() {
+        match get_control(node, id) {
+            Ok(now) => debug!("control {id:#x}: {now} of {value}"),
+            Err(error) => debug!("control {id:#x}: {value}, and {error} when it was read back"),
+        }
     }
 }

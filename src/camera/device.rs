@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::steer::Steering;
 use crate::media::units::Size;
 
 /// One `/dev/video*` node.
@@ -25,6 +26,9 @@ pub struct DeviceInfo {
     /// What it encodes, and how it can be steered. Only of a [`NodeKind::Encoder`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encoder: Option<EncoderInfo>,
+    /// How it is steered, where it gives H.264 itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steering: Option<Steering>,
     /// What Lunette would do with it, or why nothing. For people.
     #[serde(default)]
     pub plan: String,

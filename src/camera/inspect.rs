@@ -4,9 +4,11 @@ use std::io;
 use std::path::Path;
 
 use super::abi::{self, Capability, FmtDesc, Fract, FrmIvalEnum, FrmSizeEnum, cap};
+use super::coded::means;
 use super::device::{ControlInfo, ControlKind, DeviceInfo, Dimensions, EncoderInfo, FormatInfo, MenuItem};
 use super::device::{NodeKind, Planes, SizeInfo, SizeRange};
 use super::lost::Lost;
+use super::steer::Steering;
 use super::sys::Node;
 use crate::media::units::Size;
 
@@ -34,6 +36,7 @@ pub fn inspect(path: &Path) -> Result<DeviceInfo, Lost> {
         kind = NodeKind::Encoder;
     }
     let formats = if matches!(kind, NodeKind::Capture | NodeKind::Pipeline(_)) { formats(&node) } else { Vec::new() };
+    let coded = formats.iter().any(|format| format.fourcc == "H264");
     Ok(DeviceInfo {
         path: path.to_owned(),
         driver,
@@ -42,6 +45,7 @@ pub fn inspect(path: &Path) -> Result<DeviceInfo, Lost> {
         node: kind,
         formats,
         encoder,
+        steering: coded.then(|| Steering::by(means(&node, path))),
         plan: String::new(),
     })
 }

@@ -19,6 +19,8 @@ pub mod device;
 mod font;
 #[cfg(feature = "v4l2")]
 mod inspect;
+#[cfg(feature = "v4l2")]
+mod keys;
 mod lanes;
 mod live;
 pub mod lost;
@@ -32,10 +34,14 @@ mod raw;
 mod retry;
 pub mod shrink;
 pub mod source;
+pub mod steer;
 pub mod step;
 #[cfg(any(feature = "v4l2", feature = "openh264"))]
 mod sys;
 pub mod testcard;
+pub mod uvc;
+#[cfg(feature = "v4l2")]
+mod uvc_unit;
 #[cfg_attr(not(feature = "v4l2"), path = "v4l2_absent.rs")]
 pub mod v4l2;
 pub mod worker;

@@ -50,6 +50,7 @@ fn ask(path: &Path) -> DeviceInfo {
         node: NodeKind::Unreadable(lost.to_string()),
         formats: Vec::new(),
         encoder: None,
+        steering: None,
         plan: String::new(),
     })
 }
@@ -99,6 +100,9 @@ pub fn probe_table(devices: &[DeviceInfo]) -> String {
             let names: Vec<&str> = others.iter().map(|format| format.fourcc.as_str()).collect();
             let _ = writeln!(out, "  unused  {}", shorten(&names, ", "));
         }
+        if let Some(steering) = device.steering {
+            let _ = writeln!(out, "  control {steering}");
+        }
         let _ = writeln!(out, "  plan    {}\n", device.plan);
     }
     if devices.is_empty() {
@@ -147,6 +151,7 @@ fn shorten(items: &[&str], between: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::camera::steer::{Means, Steering};
     use crate::media::units::Size;
 
     fn device(number: u32, node: NodeKind, formats: &[(&str, &[SizeInfo])]) -> DeviceInfo {
@@ -164,6 +169,7 @@ mod tests {
             node,
             formats: formats.iter().map(format).collect(),
             encoder: None,
+            steering: None,
             plan: String::new(),
         }
     }
@@ -187,7 +193,10 @@ mod tests {
                 &[("YUYV", &[single(vga, &[30.0, 15.0]), single(hd, &[10.0])]), ("MJPG", &[single(hd, &[30.0])])],
             ),
             device(1, NodeKind::Other("metadata, no pictures".into()), &[]),
-            device(2, NodeKind::Capture, &[("H264", &[range])]),
+            DeviceInfo {
+                steering: Some(Steering::by(Means::default())),
+                ..device(2, NodeKind::Capture, &[("H264", &[range])])
+            },
             device(3, NodeKind::Capture, &[("RG10", &[])]),
             device(4, NodeKind::Pipeline("part of a media pipeline".into()), &[("NV12", &[])]),
             DeviceInfo { node: NodeKind::Unreadable(denied), ..unreadable },
@@ -214,6 +223,8 @@ mod tests {
 /dev/video2 (uvcvideo “HD Webcam”)
   at      usb-0000:01:00.0-1.2
   gives   H264  640×480 to 1280×720 at 59.94 to 1 fps
+  control key frames by re-opening the stream if it begins with one, else by waiting; bitrate as the camera likes; \
+            key-frame interval as the camera likes
   plan    chosen by `auto`: H.264, passed through
 
 /dev/video3 (uvcvideo “HD Webcam”)
@@ -243,6 +254,7 @@ mod tests {
         assert_eq!(json[1]["node"]["other"], "metadata, no pictures");
         let mode = &json[0]["formats"][0]["sizes"][1];
         assert_eq!((&mode["max"]["width"], &mode["rates"][0]), (&1280.into(), &10.0.into()));
+        assert_eq!(json[2]["steering"]["key_frames"], "reopen");
         assert_eq!(json[2]["plan"], "chosen by `auto`: H.264, passed through");
     }
 

@@ -57,6 +57,35 @@ mod v4l2 {
             }
         }
 
+        /// Asks an extension unit of a UVC camera (`UVCIOC_CTRL_QUERY` of `linux/uvcvideo.h`). `query` is a request code
+        /// of UVC (`GET_CUR`, …); `data` is what is sent, or what is to be received. Other drivers say ENOTTY.
+        pub fn query_unit(&self, unit: u8, selector: u8, query: u8, data: &mut [u8]) -> io::Result<()> {
+            #[repr(C)]
+            struct Query {
+                unit: u8,
+                selector: u8,
+                query: u8,
+                size: u16,
+                data: *mut u8,
+            }
+            const NUMBER: u32 = 3 << 30 | (size_of::<Query>() as u32) << 16 | (b'u' as u32) << 8 | 0x21;
+            const { assert!(NUMBER == if cfg!(target_pointer_width = "64") { 0xc010_7521 } else { 0xc00c_7521 }) };
+            let size = u16::try_from(data.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+            let mut asked = Query { unit, selector, query, size, data: data.as_mut_ptr() };
+            loop {
+                // SAFETY: the number holds the size of `Query`. The kernel reads or writes `size` bytes at its pointer,
+                // which is the length of the slice that we borrow for as long; any bytes are a value for it.
+                let result = unsafe { libc::ioctl(self.0.as_raw_fd(), NUMBER as libc::Ioctl, &raw mut asked) };
+                if result >= 0 {
+                    return Ok(());
+                }
+                let error = io::Error::last_os_error();
+                if error.kind() != io::ErrorKind::Interrupted {
+                    return Err(error);
+                }
+            }
+        }
+
         /// Waits until a buffer can be taken.
         pub fn wait(&self, patience: Duration) -> io::Result<Ready> {
             let mut fd = libc::pollfd { fd: self.0.as_raw_fd(), events: libc::POLLIN, revents: 0 };
@@ -88,6 +117,8 @@ mod v4l2 {
     pub struct Buffers {
         mapped: Vec<Mapping>,
         node: Node,
+        /// Buffers that were taken and not given back.
+        taken: usize,
     }
 
     /// A buffer that was taken and not yet given back. Only while it exists do we read the memory.
@@ -125,17 +156,33 @@ mod v4l2 {
             let kind = abi::VIDEO_CAPTURE;
             let mut asked = RequestBuffers { count, kind, memory: abi::MEMORY_MMAP, ..Default::default() };
             node.call(abi::REQBUFS, &mut asked)?;
-            let mut buffers = Self { node, mapped: Vec::new() };
+            let mut buffers = Self { node, mapped: Vec::new(), taken: 0 };
             for index in 0..asked.count {
                 let mut buffer = buffer(index);
                 buffers.node.call(abi::QUERYBUF, &mut buffer)?;
                 buffers.mapped.push(map(&buffers.node, &buffer)?);
             }
-            for index in 0..asked.count {
-                buffers.node.call(abi::QBUF, &mut buffer(index))?;
-            }
-            buffers.node.call(abi::STREAMON, &mut { kind })?;
+            buffers.run()?;
             Ok(buffers)
+        }
+
+        /// Stops the device and starts it again, with something done between; what it had filled is lost. Refused while a
+        /// buffer is taken: it would be written to.
+        pub fn restart(&mut self, between: impl FnOnce(&Node)) -> io::Result<()> {
+            if self.taken > 0 {
+                return Err(io::ErrorKind::ResourceBusy.into());
+            }
+            self.node.call(abi::STREAMOFF, &mut { abi::VIDEO_CAPTURE })?;
+            between(&self.node);
+            self.run()
+        }
+
+        /// Gives all buffers to the device and starts it.
+        fn run(&mut self) -> io::Result<()> {
+            for index in (0..).take(self.mapped.len()) {
+                self.node.call(abi::QBUF, &mut buffer(index))?;
+            }
+            self.node.call(abi::STREAMON, &mut { abi::VIDEO_CAPTURE })
         }
 
         /// The node, for waiting and for controls.
@@ -147,7 +194,10 @@ mod v4l2 {
         pub fn take(&mut self) -> io::Result<Option<Filled>> {
             let mut buffer = buffer(0);
             match self.node.call(abi::DQBUF, &mut buffer) {
-                Ok(()) if (buffer.index as usize) < self.mapped.len() => Ok(Some(Filled { buffer })),
+                Ok(()) if (buffer.index as usize) < self.mapped.len() => {
+                    self.taken += 1;
+                    Ok(Some(Filled { buffer }))
+                }
                 Ok(()) => Err(io::Error::other("the driver gave a buffer that does not exist")),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
                 Err(error) => Err(error),
@@ -165,6 +215,7 @@ mod v4l2 {
 
         /// Gives a buffer back.
         pub fn give_back(&mut self, filled: Filled) -> io::Result<()> {
+            self.taken = self.taken.saturating_sub(1);
             self.node.call(abi::QBUF, &mut buffer(filled.buffer.index))
         }
     }
