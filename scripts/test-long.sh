@@ -17,7 +17,14 @@ fuzz() {
     done
 }
 
+replugs() {
+    REPLUGS=100 GUEST_MODULES='dummy_hcd,raw_gadget,uvcvideo' \
+        CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER=$PWD/tests/v4l2/runner \
+        cargo test --locked --test v4l2_uvc -- --nocapture killed_and_back
+}
+
 step "ten thousand joins" cargo test --locked --test long -- --nocapture
 step "the test kernel" tests/v4l2/selftest
+step "a USB camera killed and back a hundred times" replugs
 step "licenses" licenses
 step "fuzzing, a minute each" fuzz

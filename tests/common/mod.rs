@@ -26,9 +26,9 @@ type Publish = Box<dyn Fn(&[u8]) + Send + Sync>;
 type Mailboxes = Mutex<HashMap<ViewerId, mpsc::UnboundedSender<Value>>>;
 
 /// One camera with its lobby, and a loopback in the broker's place.
-pub struct Stage {
+pub struct Stage<C = Replay> {
     pub hub: Hub,
-    pub replay: Replay,
+    pub replay: C,
     signal: Arc<Signal>,
     stop: CancellationToken,
     lobby: JoinHandle<()>,
@@ -75,11 +75,13 @@ impl Stage {
     pub async fn open(max_viewers: u16) -> Self {
         Self::with(max_viewers, Replay::start).await
     }
+}
 
+impl<C> Stage<C> {
     /// `camera` is given the hub's camera side.
     pub async fn with(
         max_viewers: u16,
-        camera: impl FnOnce(hub::Publisher, tokio::sync::watch::Receiver<hub::Demand>, CancellationToken) -> Replay,
+        camera: impl FnOnce(hub::Publisher, tokio::sync::watch::Receiver<hub::Demand>, CancellationToken) -> C,
     ) -> Self {
         let (publisher, hub, demand) = hub::open(PerStream { main: Bitrate::kbps(2000), low: Bitrate::kbps(400) });
         let stop = CancellationToken::new();

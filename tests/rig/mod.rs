@@ -1,6 +1,8 @@
 //! A camera thread under test, and eyes for what it gives.
 #![allow(dead_code)]
 
+pub mod usb;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
