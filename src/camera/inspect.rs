@@ -281,3 +281,7 @@ mod tests {
         assert_eq!(kind(&old, "old"), NodeKind::Capture, "without device_caps");
     }
 }
+
+#[cfg(test)]
+#[path = "inspect_traces.rs"]
+mod traces;

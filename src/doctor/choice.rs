@@ -50,7 +50,7 @@ fn module(board: &Board) -> &'static str {
         Some("bcm2835-codec") => "bcm2835-codec",
         Some("qcom-venus") => "venus-enc",
         Some("wave5-enc") => "wave5",
-        Some("vsi_v4l2enc") => "vsiv4l2",
+        Some("vsi_v4l2") => "vsiv4l2",
         _ => "its module",
     }
 }
