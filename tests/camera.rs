@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use lunette::camera;
 use lunette::camera::testcard::read_stamp;
-use lunette::config::{Camera, Video};
+use lunette::config::{Camera, Low, Video};
 use lunette::hub;
 use lunette::media::h264::nal_units;
 use lunette::media::status::CameraState;
@@ -93,6 +93,18 @@ async fn nothing_happens_while_nobody_watches() {
         let idle = Instant::now();
         running.until(CameraState::Idle).await;
         assert!(idle.elapsed() < Duration::from_millis(500), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_viewer_of_a_stream_that_there_is_not_learns_it() {
+    for (name, camera, video) in sources() {
+        let running = Running::start(camera, Video { low: Low { enabled: false, ..Low::default() }, ..video });
+        let viewer = running.hub.subscribe(StreamId::Low);
+        let status = running.until(CameraState::Live).await;
+        assert_eq!(status.low, None, "{name}");
+        drop(viewer);
+        running.until(CameraState::Idle).await;
     }
 }
 

@@ -6,6 +6,7 @@ use tracing::debug;
 
 use super::lost::Lost;
 use super::source::{Described, Source};
+use crate::hub::Demand;
 use crate::media::frame::Frame;
 use crate::media::sps::Sps;
 use crate::media::status::StreamInfo;
@@ -46,6 +47,13 @@ impl Live {
         let low = low.map(|encoder| StreamInfo { size: low_size, ..info(encoder) });
         let (info, now) = (PerStream { main: main.map(info), low }, Instant::now());
         Self { info, opened: now, since: PerStream::default(), heard: now, shown: now, damage: None }
+    }
+
+    /// What can be done of these wishes. Who wants a low stream that there is not has to be told so, and the camera is known
+    /// not to have it once it is live: then the main stream is made.
+    pub fn possible(&self, mut demand: Demand) -> Demand {
+        demand.main.watched |= demand.low.watched && self.info.low.is_none();
+        demand
     }
 
     /// It gave a picture that can be shown, and its SPS where that is news.

@@ -121,7 +121,7 @@ impl Worker {
             if self.stop.is_cancelled() {
                 return Ok(End::Stopped);
             }
-            let wanted = *self.demand.borrow();
+            let wanted = live.possible(*self.demand.borrow());
             if !wanted.watched() {
                 debug!("closed {what}");
                 return Ok(End::Unwatched);
