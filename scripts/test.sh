@@ -52,7 +52,7 @@ if [ "$mode" = --fast ]; then
     need_lints
     step "format" cargo fmt --check
     step "lints" cargo clippy --locked --all-targets -- -D warnings
-    step "unit tests" cargo test --locked --lib --bins --test signal_golden --test config --test tidy
+    step "unit tests" cargo test --locked --lib --bins --test signal_golden --test config --test devices --test tidy
 else
     need_test
     step "format" cargo fmt --check

@@ -19,7 +19,11 @@ pub fn judge(devices: &[DeviceInfo], camera: &Camera, video: &Video, board: &Boa
     if *camera == Camera::Auto {
         let choice = choose(devices, video);
         findings.push(if choice.plan == Plan::TestCard {
-            let fix = "plug a USB camera in; a CSI camera needs libcamera: [camera.gst]; `lunette probe` says more";
+            let shut = devices.iter().any(|device| matches!(device.node, NodeKind::Unreadable(_)));
+            let fix = match shut {
+                true => "let it be opened; `lunette probe` has each device with its reason",
+                false => "plug a USB camera in; a CSI camera needs libcamera: [camera.gst]; `lunette probe` says more",
+            };
             Finding::warn("choice", Area::Camera, choice.reason, fix)
         } else {
             Finding::ok("choice", Area::Camera, choice.reason)

@@ -13,8 +13,9 @@ pub mod storage;
 
 use std::io::{self, IsTerminal, Write};
 use std::net::TcpListener;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
@@ -23,10 +24,22 @@ use crate::config::{Config, ConfigError, Loaded};
 use crate::identity::Identity;
 use finding::{Area, Finding, Verdict};
 
+/// A device or a file system that hangs is given up after so long.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What is told while it goes on.
+#[derive(Clone, Copy, Debug)]
+pub enum Told<'a> {
+    /// This is looked at now, which can take seconds.
+    Looking(&'a str),
+    /// This was found.
+    Found(&'a Finding),
+}
+
 /// Where findings go as they come.
 pub struct Report<'a> {
     findings: Vec<Finding>,
-    tell: &'a mut dyn FnMut(&Finding),
+    tell: &'a mut dyn FnMut(Told<'_>),
 }
 
 impl std::fmt::Debug for Report<'_> {
@@ -38,9 +51,24 @@ impl std::fmt::Debug for Report<'_> {
 impl Report<'_> {
     fn add(&mut self, findings: impl IntoIterator<Item = Finding>) {
         for finding in findings {
-            (self.tell)(&finding);
+            (self.tell)(Told::Found(&finding));
             self.findings.push(finding);
         }
+    }
+
+    fn look(&mut self, at: &str) {
+        (self.tell)(Told::Looking(at));
+    }
+
+    /// Adds what `look` finds, on a thread of its own, since nothing else ends a call that hangs in the kernel.
+    fn within(&mut self, id: &'static str, area: Area, look: impl FnOnce() -> Vec<Finding> + Send + 'static) {
+        let (found, wait) = std::sync::mpsc::channel();
+        std::thread::spawn(move || found.send(look()));
+        let findings = wait.recv_timeout(PATIENCE).unwrap_or_else(|_| {
+            let text = format!("no answer within {} s: a driver or a file system hangs", PATIENCE.as_secs());
+            vec![Finding::fail(id, area, text, "dmesg names it; unplug what was plugged in last")]
+        });
+        self.add(findings);
     }
 }
 
@@ -61,10 +89,15 @@ pub fn run(loaded: &Result<Loaded, ConfigError>, root: &Path, json: bool) -> io:
     let mut out = io::stdout();
     let color = out.is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let mut failed = Ok(());
-    let mut tell = |finding: &Finding| {
-        if !json && failed.is_ok() {
-            failed = io::stdout().write_all(finding.line(color).as_bytes());
+    let progress = !json && io::stderr().is_terminal() && out.is_terminal();
+    let mut tell = |told: Told<'_>| match told {
+        // Overwritten by what comes next.
+        Told::Looking(at) if progress => eprint!("\x1b[2K  looking at {at} …\r"),
+        Told::Found(finding) if !json && failed.is_ok() => {
+            let clear = if progress { "\x1b[2K" } else { "" };
+            failed = io::stdout().write_all(format!("{clear}{}", finding.line(color)).as_bytes());
         }
+        _ => {}
     };
     let findings = examine(loaded, root, &mut tell);
     failed?;
@@ -80,12 +113,15 @@ pub fn run(loaded: &Result<Loaded, ConfigError>, root: &Path, json: bool) -> io:
 }
 
 /// Looks at everything, in an order in which the reason comes before what follows from it.
-pub fn examine(loaded: &Result<Loaded, ConfigError>, root: &Path, tell: &mut dyn FnMut(&Finding)) -> Vec<Finding> {
+pub fn examine(loaded: &Result<Loaded, ConfigError>, root: &Path, tell: &mut dyn FnMut(Told<'_>)) -> Vec<Finding> {
     let mut report = Report { findings: Vec::new(), tell };
     let board = board::find(&board::compatible(root));
     report.add([machine_kind(&board)]);
+    report.add(user());
     report.add(machine::examine(root, SystemTime::now()));
-    report.add(nodes::examine(root));
+    report.look("the devices");
+    let devices = root.to_owned();
+    report.within("nodes", Area::Devices, move || nodes::examine(&devices));
     match loaded {
         Ok(loaded) => {
             report.add(config(loaded, &board));
@@ -115,6 +151,14 @@ fn machine_kind(board: &Board) -> Finding {
     }
 }
 
+/// Root may do what the unit's user may not.
+fn user() -> Option<Finding> {
+    let is_root = std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
+    let text = "run as root, who may open everything: what the unit's user may, it does not say";
+    let fix = "sudo -u lunette lunette doctor";
+    is_root.then(|| Finding::note("user", Area::State, text).with_fix(fix))
+}
+
 fn config(loaded: &Loaded, board: &Board) -> Vec<Finding> {
     let warnings = loaded.warnings.iter().chain(&board.warnings(&loaded.config)).cloned().collect::<Vec<_>>();
     if warnings.is_empty() {
@@ -132,7 +176,9 @@ fn configured(config: &Config, board: &Board, report: &mut Report<'_>) {
     match config.state.path() {
         Err(error) => report.add([Finding::fail("state", Area::State, error.to_string(), "--state DIR")]),
         Ok(folder) => {
-            report.add(storage::examine(&folder));
+            report.look("the disk");
+            let state = folder.clone();
+            report.within("state", Area::State, move || storage::examine(&state));
             match Identity::look(&folder) {
                 Ok(id) => camera_id = id,
                 Err(error) => {
@@ -142,7 +188,9 @@ fn configured(config: &Config, board: &Board, report: &mut Report<'_>) {
             }
         }
     }
-    report.add(choice::examine(&config.camera, &config.video, board));
+    report.look("the cameras");
+    let (camera, video, of) = (config.camera.clone(), config.video.clone(), board.clone());
+    report.within("choice", Area::Camera, move || choice::examine(&camera, &video, &of));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
@@ -151,7 +199,9 @@ fn configured(config: &Config, board: &Board, report: &mut Report<'_>) {
             return report.add([Finding::fail("runtime", Area::Config, format!("cannot start: {error}"), fix)]);
         }
     };
+    report.look("a second of pictures");
     report.add(picture::judge(&runtime.block_on(picture::watch(config.camera.clone(), config.video.clone()))));
+    report.look("the broker");
     report.add(runtime.block_on(broker::examine(config.signal.mqtt.as_ref(), camera_id)));
     report.add([ice()]);
     report.add([port(config)]);
@@ -191,11 +241,34 @@ mod tests {
         let error = Config::parse("[video]\nfps = 500").unwrap_err();
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/boards/pi-zero-2-w-weak");
         let mut told = Vec::new();
-        let findings = examine(&Err(error), &root, &mut |finding| told.push(finding.id));
+        let findings = examine(&Err(error), &root, &mut |now| {
+            if let Told::Found(finding) = now {
+                told.push(finding.id);
+            }
+        });
+        told.retain(|id| *id != "user");
         assert_eq!(told, ["board", "clock", "power", "temperature", "nodes", "config"]);
         assert!(findings[0].text.starts_with("Raspberry Pi Zero 2 W, tested on: nothing"), "{}", findings[0].text);
-        assert_eq!(findings[5].verdict, Verdict::Fail);
-        assert!(findings[5].text.contains("lunette.toml:2"), "{}", findings[5].text);
+        let last = findings.last().unwrap();
+        assert_eq!(last.verdict, Verdict::Fail);
+        assert!(last.text.contains("lunette.toml:2"), "{}", last.text);
+    }
+
+    #[test]
+    fn what_hangs_is_given_up() {
+        let mut tell = |_: Told<'_>| {};
+        let mut report = Report { findings: Vec::new(), tell: &mut tell };
+        report.within("nodes", Area::Devices, || vec![Finding::ok("nodes", Area::Devices, "fine")]);
+        let (never, hangs) = std::sync::mpsc::channel::<()>();
+        let began = std::time::Instant::now();
+        report.within("nodes", Area::Devices, move || {
+            let _ = hangs.recv();
+            Vec::new()
+        });
+        drop(never);
+        let verdicts: Vec<_> = report.findings.iter().map(|f| f.verdict).collect();
+        assert_eq!(verdicts, [Verdict::Ok, Verdict::Fail]);
+        assert!(began.elapsed() >= PATIENCE);
     }
 
     #[test]

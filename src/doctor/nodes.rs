@@ -51,6 +51,12 @@ fn shut(node: &Node) -> Option<Finding> {
     let warn = |text: String, fix: &str| Some(Finding::warn("nodes", Area::Devices, text, fix));
     // The numbers are the same on every Linux we build for.
     match error.raw_os_error() {
+        // udev gives video nodes to the group video; root's own were made by nobody, or before its rules.
+        Some(13) if group == "root" => fail(
+            format!("{path}: permission denied; it is for root alone"),
+            "let udev give it to the group video: sudo udevadm trigger; in a container: mount it with that group"
+                .to_owned(),
+        ),
         Some(13) => fail(
             format!("{path}: permission denied; it is for the group {group}"),
             format!("sudo usermod -aG {group} USER, then log in anew; in a unit: SupplementaryGroups={group}"),
