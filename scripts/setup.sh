@@ -85,6 +85,8 @@ need_build() {
     apt_need build-essential ca-certificates
     # The software encoder's assembly; on ARM the C compiler does it.
     [ "$(dpkg --print-architecture 2>/dev/null)" != amd64 ] || apt_need nasm
+    # GStreamer, for the feature `gst`.
+    apt_need pkg-config libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
     need_rust
     need_node
 }
@@ -92,6 +94,9 @@ need_build() {
 # What the tests need beside that.
 need_test() {
     apt_need chromium mosquitto cmake iproute2 iputils-ping procps python3 systemd
+    # Pipelines, the encoders of Debian's GStreamer, and an RTSP camera.
+    apt_need gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly \
+        python3-gi gir1.2-gst-rtsp-server-1.0
     need_lints
 }
 

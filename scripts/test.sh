@@ -33,7 +33,7 @@ page() { npm_ci web && npm run --prefix web --silent check; }
 features() {
     local feature
     cargo clippy --locked --no-default-features --lib --bins -- -D warnings || return
-    for feature in v4l2 openh264 local; do
+    for feature in v4l2 openh264 gst local; do
         cargo clippy --locked --no-default-features --features $feature --lib --bins -- -D warnings || return
     done
 }

@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::board;
 use crate::camera;
-use crate::config::{self, Camera, Config, ConfigError, Flag, Loaded, Sources};
+use crate::config::{self, Camera, Config, ConfigError, Flag, Gst, Loaded, Sources};
 use crate::doctor::{self, finding::Verdict};
 
 /// Exit code when something failed.
@@ -220,7 +220,7 @@ impl Check {
             return Ok(config::DEFAULT_TOML.to_owned());
         }
         match (Config::load(&self.file.sources()), self.service) {
-            (loaded, false) => Ok(summary(&loaded?)),
+            (loaded, false) => look_at_pipeline(loaded?).map(|loaded| summary(&loaded)),
             (Ok(loaded), true) if loaded.config.signal.mqtt.is_none() => Err(ConfigError::NoBroker),
             (_, true) => Ok(String::new()),
         }
@@ -282,6 +282,7 @@ fn summary(loaded: &Loaded) -> String {
         match camera {
             Camera::Auto => "the first that is found, else a test picture".to_owned(),
             Camera::V4l2(v4l2) => v4l2.device.display().to_string(),
+            Camera::Gst(gst) => describe(gst),
             Camera::TestCard => "a test picture".to_owned(),
         },
     );
@@ -304,6 +305,27 @@ fn summary(loaded: &Loaded) -> String {
         let _ = write!(text, "\nwarning: {warning}\n");
     }
     text
+}
+
+/// Has GStreamer look at its part of the config, where it has one.
+fn look_at_pipeline(mut loaded: Loaded) -> Result<Loaded, ConfigError> {
+    let Camera::Gst(gst) = &loaded.config.camera else { return Ok(loaded) };
+    match camera::gst::check(gst, &loaded.config.video) {
+        Ok(missing) => loaded.warnings.extend(missing.into_iter().map(|what| format!("[camera.gst] {what}"))),
+        Err(complaint) => {
+            let key = if gst.pipeline.is_some() { "pipeline" } else { "preset" };
+            return Err(loaded.wrong(&["camera", "gst", key], complaint.near.as_deref(), &complaint.message));
+        }
+    }
+    Ok(loaded)
+}
+
+fn describe(gst: &Gst) -> String {
+    match (&gst.pipeline, gst.preset) {
+        (Some(pipeline), _) => format!("GStreamer: {pipeline}"),
+        (None, Some(preset)) => format!("GStreamer, preset {}", preset.as_str()),
+        (None, None) => "GStreamer".to_owned(),
+    }
 }
 
 #[cfg(test)]

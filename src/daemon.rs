@@ -126,7 +126,7 @@ pub fn run(run: &cli::Run) -> Result<()> {
 }
 
 async fn serve(loaded: Loaded, local: bool) -> Result<()> {
-    let Loaded { config, files, warnings } = loaded;
+    let Loaded { config, files, warnings, .. } = loaded;
     let board = board::this();
     for warning in warnings.into_iter().chain(board.warnings(&config)) {
         warn!("{warning}");

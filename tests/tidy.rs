@@ -30,6 +30,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("rtc::interceptor", &["src/viewer/rtc/"]),
     ("rumqttc", &["src/signal/mqtt.rs", "src/signal/rights.rs", "src/log.rs"]),
     ("openh264::", &["src/camera/"]),
+    ("gstreamer", &["src/camera/gst"]),
     ("rmqtt", &["src/local/", "src/log.rs", "src/signal/mqtt.rs"]),
     ("axum", &["src/local/"]),
     ("rustix", &["src/doctor/storage.rs"]),

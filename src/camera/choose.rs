@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::device::{DeviceInfo, FormatInfo, NodeKind};
 use super::lost::Lost;
-use crate::config::Video;
+use crate::config::{self, Video};
 use crate::media::units::{FrameRate, Size};
 
 /// A raw format that the software encoder can be fed with.
@@ -26,6 +26,8 @@ pub enum RawFormat {
 pub enum Plan {
     /// The test card.
     TestCard,
+    /// A GStreamer pipeline.
+    Gst(config::Gst),
     /// A device that gives H.264.
     Coded(Target),
     /// A device that gives pixels.
@@ -84,13 +86,29 @@ impl fmt::Display for RawFormat {
 }
 
 impl Plan {
-    /// The device; the test card has none.
+    /// What is opened, for people.
+    pub fn name(&self) -> String {
+        match self {
+            Self::TestCard => "the test card".to_owned(),
+            Self::Gst(_) => "the GStreamer pipeline".to_owned(),
+            Self::Coded(target) | Self::Raw(target, _) => target.path.display().to_string(),
+        }
+    }
+
+    /// The device; neither the test card nor a pipeline has one.
     pub fn device(&self) -> Option<&Path> {
         match self {
-            Self::TestCard => None,
+            Self::TestCard | Self::Gst(_) => None,
             Self::Coded(target) | Self::Raw(target, _) => Some(&target.path),
         }
     }
+}
+
+/// A GStreamer pipeline, as configured.
+pub fn pipeline(gst: &config::Gst) -> Choice {
+    let what =
+        gst.preset.map_or("a GStreamer pipeline".to_owned(), |preset| format!("GStreamer's {}", preset.as_str()));
+    Choice { plan: Plan::Gst(gst.clone()), reason: format!("showing {what}, as configured") }
 }
 
 /// What `auto` takes: the first device that gives H.264, else the first that gives raw pictures, else the test card. Parts

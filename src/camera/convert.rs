@@ -162,13 +162,13 @@ fn need(buffer: &[u8], needs: usize) -> Result<&[u8], ConvertError> {
     if buffer.len() < needs { Err(ConvertError::Short { has: buffer.len(), needs }) } else { Ok(buffer) }
 }
 
-fn copy_rows(from: &[u8], stride: usize, to: &mut [u8], width: usize) {
+pub(super) fn copy_rows(from: &[u8], stride: usize, to: &mut [u8], width: usize) {
     for (from, to) in from.chunks(stride).zip(to.chunks_exact_mut(width)) {
         to.copy_from_slice(&from[..width]);
     }
 }
 
-fn deinterleave(from: &[u8], stride: usize, picture: &mut I420) {
+pub(super) fn deinterleave(from: &[u8], stride: usize, picture: &mut I420) {
     let half = picture.stride() / 2;
     let planes = picture.u.chunks_exact_mut(half).zip(picture.v.chunks_exact_mut(half));
     for (from, (u, v)) in from.chunks(stride).zip(planes) {
@@ -218,7 +218,7 @@ fn ycbcr(from: &[u8], width: usize, picture: &mut I420) {
     }
 }
 
-fn to_limited_range(picture: &mut I420) {
+pub(super) fn to_limited_range(picture: &mut I420) {
     const LUMA: [u8; 256] = scale(219, 0, 16);
     const CHROMA: [u8; 256] = scale(224, 128, 128);
     picture.y.iter_mut().for_each(|y| *y = LUMA[usize::from(*y)]);

@@ -41,12 +41,24 @@ pub struct Live {
 impl Live {
     /// Opened a moment ago.
     pub fn new(source: &Source) -> Self {
+        let now = Instant::now();
+        let (info, since) = (PerStream::default(), PerStream::default());
+        let mut live = Self { info, opened: now, since, heard: now, shown: now, damage: None };
+        live.describe(source);
+        live
+    }
+
+    /// Notes what the source gives. Some know it only with their first picture.
+    pub fn describe(&mut self, source: &Source) {
         let Described { source, encoders, low_size, rate } = source.describe();
-        let info = |encoder| StreamInfo { source: source.clone(), encoder, rate: Some(rate), ..StreamInfo::default() };
-        let PerStream { main, low } = encoders;
-        let low = low.map(|encoder| StreamInfo { size: low_size, ..info(encoder) });
-        let (info, now) = (PerStream { main: main.map(info), low }, Instant::now());
-        Self { info, opened: now, since: PerStream::default(), heard: now, shown: now, damage: None }
+        let PerStream { main, low } = std::mem::take(&mut self.info);
+        let info = |encoder, seen: Option<StreamInfo>| {
+            let StreamInfo { profile, size, .. } = seen.unwrap_or_default();
+            StreamInfo { source: source.clone(), encoder, profile, size, rate: Some(rate) }
+        };
+        self.info.main = encoders.main.map(|encoder| info(encoder, main));
+        let low = encoders.low.map(|encoder| info(encoder, low));
+        self.info.low = low.map(|low| StreamInfo { size: low.size.or(low_size), ..low });
     }
 
     /// What can be done of these wishes. Who wants a low stream that there is not has to be told so, and the camera is known

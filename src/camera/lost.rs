@@ -75,6 +75,9 @@ pub enum Lost {
     /// The feature `v4l2` is off.
     #[error("{}: this Lunette was built without V4L2", .0.display())]
     NotBuilt(PathBuf),
+    /// What a GStreamer pipeline says, or what is said of it.
+    #[error("GStreamer: {0}")]
+    Gst(String),
     /// The software encoder failed.
     #[error(transparent)]
     Encode(#[from] EncodeError),

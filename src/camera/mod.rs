@@ -17,6 +17,8 @@ mod coded;
 pub mod convert;
 pub mod device;
 mod font;
+#[cfg_attr(not(feature = "gst"), path = "gst_absent.rs")]
+pub mod gst;
 #[cfg(feature = "v4l2")]
 mod inspect;
 #[cfg(feature = "v4l2")]

@@ -22,9 +22,14 @@ pub struct I420 {
 }
 
 impl I420 {
-    /// A black picture. An odd width or height is cut to the even number below; nothing is smaller than 2×2.
+    /// The size that a picture has: an odd width or height is cut to the even number below; nothing is smaller than 2×2.
+    pub fn even(size: Size) -> Size {
+        Size::new((size.width & !1).max(2), (size.height & !1).max(2))
+    }
+
+    /// A black picture of the [even](Self::even) size.
     pub fn black(size: Size) -> Self {
-        let size = Size::new((size.width & !1).max(2), (size.height & !1).max(2));
+        let size = Self::even(size);
         let pixels = size.pixels() as usize;
         Self { size, y: vec![BLACK; pixels], u: vec![128; pixels / 4], v: vec![128; pixels / 4] }
     }

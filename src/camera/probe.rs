@@ -63,7 +63,7 @@ fn explain(devices: &mut [DeviceInfo], wanted: &Video) {
         let words = match &plan {
             Ok(Plan::Coded(_)) => "H.264, passed through".to_owned(),
             Ok(Plan::Raw(_, format)) => format!("{format}, encoded by openh264"),
-            Ok(Plan::TestCard) => String::new(),
+            Ok(Plan::TestCard | Plan::Gst(_)) => String::new(),
             Err(lost) => lost.to_string(),
         };
         // The node's name stands above already.

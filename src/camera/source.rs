@@ -3,6 +3,7 @@
 use std::time::{Instant, SystemTime};
 
 use super::choose::Plan;
+use super::gst::Gst;
 use super::lanes::Lanes;
 use super::lost::Lost;
 use super::pace::Pace;
@@ -23,6 +24,8 @@ pub enum Source {
     Raw(Box<v4l2::Raw>),
     /// A device's H.264, as it is.
     Coded(Box<v4l2::Coded>),
+    /// A GStreamer pipeline, whatever it gives.
+    Gst(Box<Gst>),
 }
 
 /// What an open source gives.
@@ -49,6 +52,7 @@ impl Source {
             Plan::Coded(target) => {
                 v4l2::Coded::open(target, demand.main.bitrate, clock).map(|coded| Self::Coded(coded.into()))
             }
+            Plan::Gst(gst) => Gst::open(gst, video, demand, clock).map(|gst| Self::Gst(gst.into())),
             Plan::Raw(target, format) => {
                 v4l2::Raw::open(target, *format, video, demand, clock).map(|raw| Self::Raw(raw.into()))
             }
@@ -64,6 +68,7 @@ impl Source {
             Self::TestCard(card) => card.step(),
             Self::Raw(raw) => raw.step(),
             Self::Coded(coded) => coded.step(),
+            Self::Gst(gst) => gst.step(),
         }
     }
 
@@ -73,6 +78,7 @@ impl Source {
         match self {
             Self::TestCard(card) => card.lanes.watch(stream, watched),
             Self::Raw(raw) => raw.lanes.watch(stream, watched),
+            Self::Gst(gst) => gst.watch(stream, watched),
             Self::Coded(coded) if stream == StreamId::Main && watched => coded.force_key(),
             Self::Coded(_) => {}
         }
@@ -83,6 +89,7 @@ impl Source {
         match self {
             Self::TestCard(card) => card.lanes.force_key(stream),
             Self::Raw(raw) => raw.lanes.force_key(stream),
+            Self::Gst(gst) => gst.force_key(stream),
             Self::Coded(coded) if stream == StreamId::Main => coded.force_key(),
             Self::Coded(_) => {}
         }
@@ -96,6 +103,7 @@ impl Source {
         match self {
             Self::TestCard(card) => card.lanes.set_bitrate(stream, bitrate)?,
             Self::Raw(raw) => raw.lanes.set_bitrate(stream, bitrate)?,
+            Self::Gst(gst) => gst.set_bitrate(stream, bitrate)?,
             Self::Coded(coded) if stream == StreamId::Main => coded.set_bitrate(bitrate),
             Self::Coded(_) => {}
         }
@@ -107,6 +115,7 @@ impl Source {
         match self {
             Self::TestCard(card) => encoded("test card".to_owned(), &card.lanes, card.rate),
             Self::Raw(raw) => encoded(raw.label().to_owned(), &raw.lanes, raw.rate()),
+            Self::Gst(gst) => gst.describe(),
             Self::Coded(coded) => Described {
                 source: coded.label().to_owned(),
                 encoders: PerStream { main: Some("camera".to_owned()), low: None },
@@ -117,7 +126,8 @@ impl Source {
     }
 }
 
-fn encoded(source: String, lanes: &Lanes, rate: FrameRate) -> Described {
+/// What is given by pixels that we encode.
+pub(super) fn encoded(source: String, lanes: &Lanes, rate: FrameRate) -> Described {
     let encoder = || "openh264".to_owned();
     let low_size = lanes.low_size();
     Described {

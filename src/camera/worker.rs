@@ -112,7 +112,7 @@ impl Worker {
     fn run_once(&mut self) -> Result<End, Lost> {
         let plan = self.plan()?;
         let mut done = *self.demand.borrow_and_update();
-        let what = plan.device().map_or("the test card".to_owned(), |path| path.display().to_string());
+        let what = plan.name();
         self.report(CameraState::Starting, &format!("opening {what}"));
         let mut source = Source::open(&plan, &self.video, &done, self.clock)?;
         let mut live = Live::new(&source);
@@ -136,6 +136,9 @@ impl Worker {
                     if frame.key {
                         // It answers whoever asked until now.
                         done[stream].key_frames = self.demand.borrow()[stream].key_frames;
+                    }
+                    if first {
+                        live.describe(&source);
                     }
                     live.picture(stream, &frame, sps);
                     if first || sps.is_some() {
@@ -166,6 +169,7 @@ impl Worker {
         let nodes = probe::nodes();
         let choice = match &self.camera {
             Camera::TestCard => Choice { plan: Plan::TestCard, reason: "showing the test card, as configured".into() },
+            Camera::Gst(gst) => choose::pipeline(gst),
             Camera::V4l2(v4l2) => choose::choose_for(&v4l2::inspect(&v4l2.device)?, &self.video)?,
             Camera::Auto => self.auto(&nodes)?,
         };
@@ -258,7 +262,7 @@ impl Worker {
     fn device(&self) -> Option<&Path> {
         match &self.camera {
             Camera::V4l2(v4l2) => Some(&v4l2.device),
-            Camera::Auto | Camera::TestCard => None,
+            Camera::Auto | Camera::Gst(_) | Camera::TestCard => None,
         }
     }
 

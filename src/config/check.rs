@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::secret::{self, Secret};
-use super::{Config, Local, Low, Mqtt, Video};
+use super::{Camera, Config, Gst, GstSource, Local, Low, Mqtt, Video};
 
 /// A mistake, and where it was written.
 #[derive(Debug)]
@@ -24,6 +24,9 @@ pub(super) fn check(config: &Config, place: impl Fn(&[&str]) -> Option<Range<usi
     }
     check.local(&config.local)?;
     check.video(&config.video)?;
+    if let Camera::Gst(gst) = &config.camera {
+        check.gst(gst)?;
+    }
     Ok(check.warnings)
 }
 
@@ -35,6 +38,7 @@ struct Check<'a> {
 const MQTT: [&str; 2] = ["signal", "mqtt"];
 const LOCAL: [&str; 1] = ["local"];
 const LOW: [&str; 2] = ["video", "low"];
+const GST: [&str; 2] = ["camera", "gst"];
 
 /// A shorter password can be guessed, five times a minute.
 const SHORT: usize = 8;
@@ -101,6 +105,21 @@ impl Check<'_> {
         if !local.is_loopback() && password.is_some_and(|p| p.expose().chars().count() < SHORT) {
             self.warnings
                 .push(format!("[local] others can reach {listen}, and the password is short: take {SHORT} characters"));
+        }
+        Ok(())
+    }
+
+    fn gst(&mut self, gst: &Gst) -> Result<(), Problem> {
+        let source = gst.source().map_err(|misfit| match misfit.key {
+            Some(key) => self.problem(&GST, key, &misfit.message),
+            None => Problem { place: (self.place)(&GST), message: misfit.message },
+        })?;
+        let GstSource::Rtsp { url, password_file, .. } = source else { return Ok(()) };
+        self.secret(&GST, password_file)?;
+        if password_file.is_some() && !url.is_tls() && !is_this_machine(url.host()) {
+            // Digest authentication hides the password itself; the picture travels in the clear in any case.
+            self.warnings
+                .push("[camera.gst] the picture travels unencrypted over rtsp://; rtsps:// hides it".to_owned());
         }
         Ok(())
     }

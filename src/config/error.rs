@@ -88,7 +88,7 @@ fn floor_char(text: &str, at: usize) -> usize {
 }
 
 /// A password in an address becomes as many asterisks: errors end up in logs.
-fn without_passwords(line: &str) -> String {
+pub(super) fn without_passwords(line: &str) -> String {
     let Some(user) = line.find("://").map(|i| i + 3) else { return line.to_owned() };
     let Some(at) = line[user..].rfind('@').map(|i| user + i) else { return line.to_owned() };
     let Some(password) = line[user..at].find(':').map(|i| user + i + 1) else { return line.to_owned() };

@@ -79,6 +79,14 @@ impl Layers {
         }
     }
 
+    /// Where a text stands within a place.
+    pub(super) fn within(&self, span: &Range<usize>, text: &str) -> Option<Range<usize>> {
+        let layer = self.0.iter().find(|layer| layer.contains(span))?;
+        let written = layer.text.get(span.start - layer.base..span.end - layer.base)?;
+        let start = span.start + written.find(text)?;
+        Some(start..start + text.len())
+    }
+
     /// What is wrong, and where.
     pub(super) fn wrong(&self, span: Option<Range<usize>>, message: &str) -> ConfigError {
         let place = span.and_then(|s| self.0.iter().find(|l| l.contains(&s)).map(|l| l.place(s)));

@@ -64,6 +64,17 @@ pub struct Loaded {
     pub files: Vec<PathBuf>,
     /// What is legal but probably not meant; a line each.
     pub warnings: Vec<String>,
+    layers: Layers,
+}
+
+impl Loaded {
+    /// A mistake that others than this module see, with the place of the key's value; of the part of it that says `near`,
+    /// where it does.
+    pub fn wrong(&self, key: &[&str], near: Option<&str>, message: &str) -> ConfigError {
+        let place = self.layers.merged().ok().and_then(|tree| tree::place(&tree, key));
+        let place = place.map(|span| near.and_then(|near| self.layers.within(&span, near)).unwrap_or(span));
+        self.layers.wrong(place, message)
+    }
 }
 
 impl Config {
@@ -86,7 +97,8 @@ impl Config {
         let tree = layers.merged()?;
         let warnings = check::check(&config, |path| tree::place(&tree, path))
             .map_err(|problem| layers.wrong(problem.place, &problem.message))?;
-        Ok(Loaded { config, files, warnings })
+        drop(tree);
+        Ok(Loaded { config, files, warnings, layers })
     }
 
     /// Reads one text as if it were the only file; for tests and fuzzing. Looks at no file that it names.

@@ -6,8 +6,10 @@
 mod broker_url;
 mod check;
 mod error;
+mod gst;
 mod layer;
 mod load;
+mod rtsp_url;
 mod secret;
 mod state;
 mod tree;
@@ -22,7 +24,9 @@ use crate::media::units::{Bitrate, FrameRate, Size};
 
 pub use broker_url::{BrokerScheme, BrokerUrl, BrokerUrlError};
 pub use error::ConfigError;
+pub use gst::{Gst, GstSource, Misfit, Pipeline, Preset, hide_passwords};
 pub use load::{Defaults, Flag, Loaded, RESERVED_VARIABLES, Sources};
+pub use rtsp_url::{RtspUrl, RtspUrlError};
 pub use secret::{Secret, SecretError, read_secret_file, resolve, write_secret_file};
 pub use state::StateDirError;
 
@@ -65,7 +69,7 @@ pub struct State {
     pub dir: Option<PathBuf>,
 }
 
-/// `[camera]`: one of `auto`, `v4l2`, `testcard`.
+/// `[camera]`: one of `auto`, `v4l2`, `gst`, `testcard`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Camera {
@@ -73,6 +77,8 @@ pub enum Camera {
     Auto,
     /// A V4L2 capture device.
     V4l2(V4l2),
+    /// A GStreamer pipeline.
+    Gst(Gst),
     /// A moving test picture with the time of day in it.
     TestCard,
 }

@@ -44,6 +44,12 @@ pub(super) fn nest<'a>(path: &[String], leaf: Value<'a>, span: Range<usize>) -> 
 
 /// Lays `over` over `under`: tables are merged, anything else is replaced.
 pub(super) fn merge<'a>(under: &mut DeTable<'a>, over: DeTable<'a>) {
+    // In `[camera.gst]`, a pipeline takes the place of a preset, and the other way round.
+    for (one, other) in [("pipeline", "preset"), ("preset", "pipeline")] {
+        if over.contains_key(one) && !over.contains_key(other) {
+            under.remove(other);
+        }
+    }
     for (key, value) in over {
         let choice = key.get_ref() == "camera";
         match (under.get_mut(key.get_ref().as_ref()).map(Spanned::get_mut), value.get_ref()) {
