@@ -34,7 +34,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("rmqtt", &["src/local/", "src/log.rs", "src/signal/mqtt.rs"]),
     ("axum", &["src/local/"]),
     ("rustix", &["src/doctor/storage.rs"]),
-    ("unsafe", &["src/camera/sys.rs"]),
+    ("unsafe", &["src/camera/sys.rs", "src/camera/sys/"]),
 ];
 
 /// Files longer than this have more than one reason to change.

@@ -16,7 +16,7 @@ use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use lunette::camera::choose::{RawFormat, Target};
+use lunette::camera::choose::{Maker, RawFormat, Target};
 use lunette::camera::device::{DeviceInfo, NodeKind};
 use lunette::camera::step::{Clock, Step};
 use lunette::camera::{self, v4l2};
@@ -26,7 +26,7 @@ use lunette::media::stream::StreamId;
 use lunette::media::units::{Bitrate, FrameRate, Size};
 use openh264::decoder::Decoder;
 use openh264::formats::YUVSource;
-use rig::{Eye, PATIENCE, Running, next, next_key};
+use rig::{Eye, PATIENCE, Running, next, next_key, watched};
 
 /// The machine has one camera.
 static CAMERA: Mutex<()> = Mutex::new(());
@@ -109,13 +109,14 @@ fn each_raw_format_gives_the_same_picture() {
     for format in [RawFormat::Yuyv, RawFormat::Nv12, RawFormat::Yu12] {
         let video = video();
         let target = Target { path: device.path.clone(), label: device.label(), size: video.size, rate: video.fps };
-        let mut raw = v4l2::Raw::open(&target, format, Bitrate::kbps(5000), Clock::start()).unwrap();
+        let demand = watched(Bitrate::kbps(5000));
+        let mut raw = v4l2::Raw::open(&target, format, &Maker::Software, &video, &demand, Clock::start()).unwrap();
         let mut decoder = Decoder::new().unwrap();
         let begin = Instant::now();
         let mut seen = 0;
         while seen < 5 {
             assert!(begin.elapsed() < PATIENCE, "{format}: {seen} pictures");
-            if let Step::Picture(frame, _) = raw.step().unwrap() {
+            if let Step::Picture(StreamId::Main, frame, _) = raw.step().unwrap() {
                 let shown = decoder.decode(&frame.data).unwrap().expect("no delay");
                 seen += 1;
                 if seen == 5 {

@@ -6,6 +6,10 @@
 
 use std::marker::PhantomData;
 
+mod m2m;
+
+pub use m2m::*;
+
 /// `V4L2_BUF_TYPE_VIDEO_CAPTURE`
 pub const VIDEO_CAPTURE: u32 = 1;
 /// `V4L2_BUF_TYPE_VIDEO_OUTPUT`: what a program gives to a device.
@@ -14,8 +18,12 @@ pub const VIDEO_OUTPUT: u32 = 2;
 pub const VIDEO_CAPTURE_MPLANE: u32 = 9;
 /// `V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE`
 pub const VIDEO_OUTPUT_MPLANE: u32 = 10;
-/// `V4L2_MEMORY_MMAP`
+/// `V4L2_MEMORY_MMAP`: memory of the device's driver, mapped by us.
 pub const MEMORY_MMAP: u32 = 1;
+/// `V4L2_MEMORY_DMABUF`: memory of another driver, named by a descriptor.
+pub const MEMORY_DMABUF: u32 = 4;
+/// `V4L2_PIX_FMT_PRIV_MAGIC`
+pub const PIX_FMT_PRIV_MAGIC: u32 = 0xfeed_cafe;
 /// `V4L2_FIELD_NONE`: whole pictures, not fields.
 pub const FIELD_NONE: u32 = 1;
 /// `V4L2_FMT_FLAG_COMPRESSED`
@@ -49,17 +57,10 @@ pub mod cap {
 pub mod flag {
     /// The picture is damaged.
     pub const ERROR: u32 = 0x40;
+    /// The last one before a drain is done.
+    pub const LAST: u32 = 0x10_0000;
     pub const TIMESTAMP_MASK: u32 = 0xe000;
     pub const TIMESTAMP_MONOTONIC: u32 = 0x2000;
-}
-
-/// `V4L2_CID_MPEG_VIDEO_*`
-pub mod cid {
-    pub const GOP_SIZE: u32 = 0x99_09cb;
-    pub const BITRATE: u32 = 0x99_09cf;
-    pub const REPEAT_SEQ_HEADER: u32 = 0x99_09e2;
-    pub const FORCE_KEY_FRAME: u32 = 0x99_09e5;
-    pub const H264_I_PERIOD: u32 = 0x99_0a66;
 }
 
 /// `V4L2_CTRL_FLAG_DISABLED`, `_READ_ONLY` and `_INACTIVE`: it cannot be set now.
@@ -85,9 +86,16 @@ pub mod ctrl {
 /// An ioctl that passes one `T`, and nothing that `T` points to.
 pub struct Request<T>(pub u32, PhantomData<T>);
 
+/// An ioctl that passes one `T`, and what `T` points to.
+pub struct Indirect<T>(pub u32, PhantomData<T>);
+
 const fn request<T>(direction: u32, number: u32) -> Request<T> {
     // asm-generic/ioctl.h; the kernel copies just as many bytes as the number says.
     Request(direction << 30 | (size_of::<T>() as u32) << 16 | (b'V' as u32) << 8 | number, PhantomData)
+}
+
+const fn indirect<T>(direction: u32, number: u32) -> Indirect<T> {
+    Indirect(request::<T>(direction, number).0, PhantomData)
 }
 
 const WRITE: u32 = 1;
@@ -97,9 +105,9 @@ pub const QUERYCAP: Request<Capability> = request(READ, 0);
 pub const ENUM_FMT: Request<FmtDesc> = request(READ | WRITE, 2);
 pub const S_FMT: Request<Format> = request(READ | WRITE, 5);
 pub const REQBUFS: Request<RequestBuffers> = request(READ | WRITE, 8);
-pub const QUERYBUF: Request<Buffer> = request(READ | WRITE, 9);
-pub const QBUF: Request<Buffer> = request(READ | WRITE, 15);
-pub const DQBUF: Request<Buffer> = request(READ | WRITE, 17);
+pub const QUERYBUF: Indirect<Buffer> = indirect(READ | WRITE, 9);
+pub const QBUF: Indirect<Buffer> = indirect(READ | WRITE, 15);
+pub const DQBUF: Indirect<Buffer> = indirect(READ | WRITE, 17);
 pub const STREAMON: Request<u32> = request(WRITE, 18);
 pub const STREAMOFF: Request<u32> = request(WRITE, 19);
 pub const G_PARM: Request<StreamParm> = request(READ | WRITE, 21);
@@ -200,7 +208,7 @@ pub struct Format {
     pub rest: [u8; 152],
 }
 
-/// `struct v4l2_streamparm` with its `parm.capture`
+/// `struct v4l2_streamparm` with its `parm.capture`; `parm.output` begins in the same way
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct StreamParm {
@@ -222,7 +230,7 @@ pub struct RequestBuffers {
     pub reserved: u32,
 }
 
-/// `struct v4l2_buffer` for one plane
+/// `struct v4l2_buffer`
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
 pub struct Buffer {
@@ -236,10 +244,8 @@ pub struct Buffer {
     pub timecode: [u32; 4],
     pub sequence: u32,
     pub memory: u32,
-    /// Where it is, for mmap.
-    pub offset: u32,
-    #[cfg(target_pointer_width = "64")]
-    pub padding: u32,
+    /// A union as wide as a pointer: where it is, for mmap; the descriptor of a DMABUF; where its planes are.
+    pub m: usize,
     pub length: u32,
     pub reserved: u32,
     pub request_fd: u32,
@@ -280,10 +286,10 @@ pub struct QueryMenu {
 }
 
 impl Format {
-    /// For a capture device.
-    pub fn capture(pix: PixFormat) -> Self {
+    /// For one of a device's two directions, with one plane.
+    pub fn of(kind: u32, pix: PixFormat) -> Self {
         Self {
-            kind: VIDEO_CAPTURE,
+            kind,
             #[cfg(target_pointer_width = "64")]
             padding: 0,
             pix,
@@ -293,9 +299,9 @@ impl Format {
 }
 
 impl StreamParm {
-    /// For a capture device.
-    pub fn capture(timeperframe: Fract) -> Self {
-        Self { kind: VIDEO_CAPTURE, capability: 0, capturemode: 0, timeperframe, rest: [0; 184] }
+    /// For one of a device's two directions.
+    pub fn of(kind: u32, timeperframe: Fract) -> Self {
+        Self { kind, capability: 0, capturemode: 0, timeperframe, rest: [0; 184] }
     }
 }
 
@@ -310,7 +316,7 @@ const _: () = {
     assert!(S_FMT.0 == if wide { 0xc0d0_5605 } else { 0xc0cc_5605 });
     assert!(DQBUF.0 == if wide { 0xc058_5611 } else { 0xc050_5611 });
     assert!(std::mem::offset_of!(Buffer, seconds) == 24 && std::mem::offset_of!(Buffer, sequence) == 56);
-    assert!(std::mem::offset_of!(Buffer, offset) == 64);
+    assert!(std::mem::offset_of!(Buffer, m) == 64);
     assert!(std::mem::offset_of!(Buffer, length) == if wide { 72 } else { 68 });
     assert!(std::mem::offset_of!(Format, pix) == if wide { 8 } else { 4 });
     assert!(std::mem::offset_of!(StreamParm, timeperframe) == 12);

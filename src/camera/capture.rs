@@ -1,14 +1,18 @@
 //! A V4L2 capture device that streams: opening, negotiating, waiting, taking buffers and giving them back.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use tracing::debug;
 
 use super::abi::{self, Buffer, Fract, PixFormat, StreamParm, cid, flag};
 use super::choose::Target;
 use super::lost::Lost;
 use super::step::PATIENCE;
-use super::sys::{Buffers, Filled, Node, Ready, monotonic};
+use super::sys::{Filled, Node, Queue, Ready, monotonic};
 use crate::media::units::{FrameRate, Size};
 
 /// Buffers to ask for: one being filled, one ready, one being read, one to spare.
@@ -27,28 +31,22 @@ pub struct Device {
     pub rate: FrameRate,
     /// As negotiated.
     pub pix: PixFormat,
-    buffers: Buffers,
+    queue: Queue,
     time: Timestamps,
     /// The last buffer's number.
     sequence: Option<u32>,
 }
 
 impl Device {
-    /// Opens a device, asks for format, size and rate, and starts it.
+    /// Opens a device, asks for format, size and rate, and starts it with so many buffers; `prepare` is shown the device when
+    /// format and rate are agreed on, before it is started.
     ///
     /// # Errors
     /// When the device cannot be opened, is busy, or does not take the format.
-    pub fn open(target: &Target, fourcc: [u8; 4]) -> Result<Self, Lost> {
-        Self::open_with(target, fourcc, |_, _, _| ())
-    }
-
-    /// The same; `prepare` is shown the device when format and rate are agreed on, before it is started.
-    ///
-    /// # Errors
-    /// When the device cannot be opened, is busy, or does not take the format.
-    pub fn open_with(
+    pub fn open(
         target: &Target,
         fourcc: [u8; 4],
+        buffers: u32,
         prepare: impl FnOnce(&Node, &PixFormat, FrameRate),
     ) -> Result<Self, Lost> {
         let path = target.path.clone();
@@ -65,9 +63,12 @@ impl Device {
             let _ = set_control(&node, cid::REPEAT_SEQ_HEADER, 1);
         }
         prepare(&node, &pix, rate);
+        // Most devices never change.
+        let mut changes = abi::EventSubscription { kind: abi::EVENT_SOURCE_CHANGE, ..Default::default() };
+        let _ = node.call(abi::SUBSCRIBE_EVENT, &mut changes);
         let time = Timestamps::start();
-        let buffers = Buffers::start(node, BUFFERS).map_err(lost("VIDIOC_STREAMON"))?;
-        Ok(Self { path, label: target.label.clone(), rate, pix, buffers, time, sequence: None })
+        let queue = start(node, buffers).map_err(lost("VIDIOC_STREAMON"))?;
+        Ok(Self { path, label: target.label.clone(), rate, pix, queue, time, sequence: None })
     }
 
     /// Waits for a filled buffer, at most for [`PATIENCE`].
@@ -75,9 +76,11 @@ impl Device {
     /// # Errors
     /// When the device is gone or fails.
     pub fn wait(&mut self) -> Result<Option<Filled>, Lost> {
-        let ready = self.buffers.node().wait(PATIENCE).map_err(|error| self.lost("poll", error))?;
-        if ready == Ready::No {
-            return Ok(None);
+        let ready = self.queue.node().wait(PATIENCE).map_err(|error| self.lost("poll", error))?;
+        match ready {
+            Ready::No => return Ok(None),
+            Ready::Event if self.has_changed() => return Err(Lost::Changed(self.path.clone())),
+            Ready::Event | Ready::Yes | Ready::Failed => {}
         }
         match self.take()? {
             None if ready == Ready::Failed => Err(self.lost("poll", io::Error::other("the device reports an error"))),
@@ -85,17 +88,24 @@ impl Device {
         }
     }
 
+    /// Whether an event says that what is in front of the device changed: a HDMI source with another size, say.
+    fn has_changed(&self) -> bool {
+        let mut event = abi::Event::default();
+        let came = self.queue.node().call(abi::DQEVENT, &mut event).is_ok();
+        came && event.kind == abi::EVENT_SOURCE_CHANGE
+    }
+
     /// Takes a filled buffer, if there is one now.
     ///
     /// # Errors
     /// When the device is gone or fails.
     pub fn take(&mut self) -> Result<Option<Filled>, Lost> {
-        self.buffers.take().map_err(|error| self.lost("VIDIOC_DQBUF", error))
+        self.queue.take().map_err(|error| self.lost("VIDIOC_DQBUF", error))
     }
 
     /// What is in a buffer.
     pub fn bytes<'a>(&'a self, filled: &'a Filled) -> &'a [u8] {
-        self.buffers.bytes(filled)
+        filled.bytes()
     }
 
     /// Gives a buffer back to be filled again.
@@ -103,7 +113,7 @@ impl Device {
     /// # Errors
     /// When the device is gone or fails.
     pub fn give_back(&mut self, filled: Filled) -> Result<(), Lost> {
-        self.buffers.give_back(filled).map_err(|error| self.lost("VIDIOC_QBUF", error))
+        self.queue.give(filled).map_err(|error| self.lost("VIDIOC_QBUF", error))
     }
 
     /// When a buffer was captured.
@@ -118,22 +128,34 @@ impl Device {
         before.is_some_and(|before| sequence > before && sequence - before > 1)
     }
 
-    /// The node, for controls.
+    /// The node, for waiting and for controls.
     pub fn node(&self) -> &Node {
-        self.buffers.node()
+        self.queue.node()
     }
 
-    /// Stops the stream and starts it again; `prepare` is shown the device between.
+    /// Stops the stream and starts it again, with the buffers that are not taken; `prepare` is shown the device between.
     ///
     /// # Errors
     /// When the device is gone or fails.
     pub fn restart(&mut self, prepare: impl FnOnce(&Node)) -> Result<(), Lost> {
         self.sequence = None;
-        self.buffers.restart(prepare).map_err(|error| self.lost("VIDIOC_STREAMON", error))
+        let stopped = self.queue.stop();
+        prepare(self.queue.node());
+        let run = stopped.and_then(|buffers| run(&mut self.queue, buffers));
+        run.map_err(|error| self.lost("VIDIOC_STREAMON", error))
+    }
+
+    /// The memory of its buffers, for other drivers. Empty when it does not give it away.
+    pub fn exports(&self) -> Vec<OwnedFd> {
+        let all: io::Result<Vec<OwnedFd>> = (0..self.queue.len()).map(|index| self.queue.export(index)).collect();
+        all.unwrap_or_else(|error| {
+            debug!("{}: VIDIOC_EXPBUF: {error}", self.label);
+            Vec::new()
+        })
     }
 
     /// An unplugged device fails in many ways, but its node is gone in each.
-    fn lost(&self, what: &'static str, error: io::Error) -> Lost {
+    pub fn lost(&self, what: &'static str, error: io::Error) -> Lost {
         if self.path.exists() { Lost::from_errno(&self.path, what, error) } else { Lost::Unplugged(self.path.clone()) }
     }
 }
@@ -164,23 +186,37 @@ impl Timestamps {
     }
 }
 
+/// Maps buffers, gives them to the device and starts it.
+fn start(node: Node, count: u32) -> io::Result<Queue> {
+    let (mut queue, buffers) = Queue::mapped(&Arc::new(node), abi::VIDEO_CAPTURE, count)?;
+    run(&mut queue, buffers)?;
+    Ok(queue)
+}
+
+fn run(queue: &mut Queue, buffers: Vec<Filled>) -> io::Result<()> {
+    for buffer in buffers {
+        queue.give(buffer)?;
+    }
+    queue.start()
+}
+
 fn set_format(node: &Node, pixelformat: [u8; 4], size: Size) -> io::Result<PixFormat> {
     let (width, height) = (size.width, size.height);
     let pix = PixFormat { width, height, pixelformat, field: abi::FIELD_NONE, ..Default::default() };
-    let mut format = abi::Format::capture(pix);
+    let mut format = abi::Format::of(abi::VIDEO_CAPTURE, pix);
     node.call(abi::S_FMT, &mut format)?;
     Ok(format.pix)
 }
 
 /// Sets the rate, where the device can. What it then is, as far as it says.
 fn set_rate(node: &Node, wanted: FrameRate) -> FrameRate {
-    let mut parm = StreamParm::capture(Fract::default());
+    let mut parm = StreamParm::of(abi::VIDEO_CAPTURE, Fract::default());
     if node.call(abi::G_PARM, &mut parm).is_err() {
         return wanted;
     }
     if parm.capability & abi::CAP_TIMEPERFRAME != 0 {
         let denominator = (wanted.fps() * 1000.0).round() as u32;
-        parm = StreamParm::capture(Fract { numerator: 1000, denominator });
+        parm = StreamParm::of(abi::VIDEO_CAPTURE, Fract { numerator: 1000, denominator });
         if node.call(abi::S_PARM, &mut parm).is_err() {
             return wanted;
         }

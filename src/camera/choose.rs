@@ -3,12 +3,12 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::device::{DeviceInfo, FormatInfo, NodeKind};
+use super::device::{DeviceInfo, EncoderInfo, FormatInfo, NodeKind};
 use super::lost::Lost;
-use crate::config::{self, Video};
+use crate::config::{self, Encoder, Video};
 use crate::media::units::{FrameRate, Size};
 
-/// A raw format that the software encoder can be fed with.
+/// A raw format that an encoder can be fed with, as it is or converted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RawFormat {
     /// Planar 4:2:0 with interleaved chroma.
@@ -30,8 +30,34 @@ pub enum Plan {
     Gst(config::Gst),
     /// A device that gives H.264.
     Coded(Target),
-    /// A device that gives pixels.
-    Raw(Target, RawFormat),
+    /// A device that gives pixels, and what encodes them.
+    Raw(Target, RawFormat, Maker),
+}
+
+/// What makes H.264 of pixels.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Maker {
+    /// OpenH264.
+    Software,
+    /// A hardware encoder.
+    Hardware(Box<Codec>),
+}
+
+/// A hardware encoder, and how it is used.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Codec {
+    /// The node.
+    pub path: PathBuf,
+    /// Name and node, for people.
+    pub label: String,
+    /// Its name, for people.
+    pub name: String,
+    /// What it takes, and its controls.
+    pub info: EncoderInfo,
+    /// What it is fed with: the camera's format, or one that this is converted to.
+    pub format: RawFormat,
+    /// Whether software may take its place when it keeps failing.
+    pub replaceable: bool,
 }
 
 /// A device, and what is asked of it.
@@ -91,7 +117,7 @@ impl Plan {
         match self {
             Self::TestCard => "the test card".to_owned(),
             Self::Gst(_) => "the GStreamer pipeline".to_owned(),
-            Self::Coded(target) | Self::Raw(target, _) => target.path.display().to_string(),
+            Self::Coded(target) | Self::Raw(target, ..) => target.path.display().to_string(),
         }
     }
 
@@ -99,7 +125,7 @@ impl Plan {
     pub fn device(&self) -> Option<&Path> {
         match self {
             Self::TestCard | Self::Gst(_) => None,
-            Self::Coded(target) | Self::Raw(target, _) => Some(&target.path),
+            Self::Coded(target) | Self::Raw(target, ..) => Some(&target.path),
         }
     }
 }
@@ -116,7 +142,7 @@ pub fn pipeline(gst: &config::Gst) -> Choice {
 pub fn choose(devices: &[DeviceInfo], wanted: &Video) -> Choice {
     let cameras = || devices.iter().filter(|device| device.node == NodeKind::Capture);
     let coded = cameras().find_map(|device| coded(device, wanted));
-    let any = coded.or_else(|| cameras().find_map(|device| raw(device, wanted)));
+    let any = coded.or_else(|| cameras().find_map(|device| raw(device, devices, wanted).ok()));
     any.unwrap_or_else(|| {
         let nodes = devices.len();
         let why = match devices.iter().find_map(|device| match &device.node {
@@ -132,19 +158,23 @@ pub fn choose(devices: &[DeviceInfo], wanted: &Video) -> Choice {
     })
 }
 
-/// How a device that the user named is used: passed through when it gives H.264, else encoded.
+/// How a device that the user named is used: passed through when it gives H.264, else encoded. Encoders are found among
+/// `others`.
 ///
 /// # Errors
-/// When it gives nothing that can be used.
-pub fn choose_for(device: &DeviceInfo, wanted: &Video) -> Result<Choice, Lost> {
-    coded(device, wanted).or_else(|| raw(device, wanted)).ok_or_else(|| match &device.node {
-        NodeKind::Capture | NodeKind::Pipeline(_) => Lost::Format { path: device.path.clone(), has: device.fourccs() },
+/// When it gives nothing that can be used, or nothing that can be encoded as the user wants it.
+pub fn choose_for(device: &DeviceInfo, others: &[DeviceInfo], wanted: &Video) -> Result<Choice, Lost> {
+    match &device.node {
+        NodeKind::Capture | NodeKind::Pipeline(_) => {}
         NodeKind::Encoder => {
-            Lost::NotACamera { path: device.path.clone(), what: "an H.264 encoder, not a camera".to_owned() }
+            let what = "an H.264 encoder, not a camera".to_owned();
+            return Err(Lost::NotACamera { path: device.path.clone(), what });
         }
-        NodeKind::Other(what) => Lost::NotACamera { path: device.path.clone(), what: what.clone() },
-        NodeKind::Unreadable(why) => Lost::NotACamera { path: device.path.clone(), what: why.clone() },
-    })
+        NodeKind::Other(what) | NodeKind::Unreadable(what) => {
+            return Err(Lost::NotACamera { path: device.path.clone(), what: what.clone() });
+        }
+    }
+    coded(device, wanted).map_or_else(|| raw(device, others, wanted), Ok)
 }
 
 fn coded(device: &DeviceInfo, wanted: &Video) -> Option<Choice> {
@@ -155,20 +185,115 @@ fn coded(device: &DeviceInfo, wanted: &Video) -> Option<Choice> {
     Some(Choice { plan: Plan::Coded(target), reason })
 }
 
-/// The format whose size is nearest; of these the one whose rate is enough, or highest; of these the cheapest.
-fn raw(device: &DeviceInfo, wanted: &Video) -> Option<Choice> {
-    if !cfg!(feature = "openh264") {
-        return None;
+/// A format of a camera, with the size and the rate that are nearest to what is wanted.
+#[derive(Clone, Copy, Debug)]
+struct Mode {
+    format: RawFormat,
+    size: Size,
+    rate: FrameRate,
+}
+
+/// Pixels through a hardware encoder where there is one that fits, else through the software encoder.
+fn raw(device: &DeviceInfo, others: &[DeviceInfo], wanted: &Video) -> Result<Choice, Lost> {
+    let unusable = || Lost::Format { path: device.path.clone(), has: device.fourccs() };
+    let mut unfit = Vec::new();
+    if wanted.encoder != Encoder::Software {
+        for other in others {
+            let Some(info) = &other.encoder else { continue };
+            match through(device, info, wanted) {
+                Ok((mode, format)) => {
+                    let codec = Codec {
+                        path: other.path.clone(),
+                        label: other.label(),
+                        name: if other.card.is_empty() { other.driver.clone() } else { other.card.clone() },
+                        info: info.clone(),
+                        format,
+                        replaceable: wanted.encoder == Encoder::Auto && cfg!(feature = "openh264"),
+                    };
+                    let how = limits(info, mode.size, wanted.size).unwrap_or_default();
+                    let by = format!("encoded by {}{how}", codec.label);
+                    return Ok(choice(device, mode, Maker::Hardware(Box::new(codec)), &by));
+                }
+                Err(why) => unfit.push(format!("{} {why}", other.label())),
+            }
+        }
     }
-    let rank = |raw: RawFormat| RawFormat::ALL.iter().position(|known| *known == raw);
-    let usable = formats(device).filter_map(|format| Some((RawFormat::of(&format.fourcc)?, nearest(format, wanted))));
-    let (raw, (size, rate)) = usable.min_by_key(|(raw, (size, rate))| {
-        let missing = (wanted.fps.fps() - rate.fps() - 0.5).max(0.0);
-        (distance(*size, wanted.size), (missing * 100.0) as u64, rank(*raw))
-    })?;
+    let unfit = unfit.join("; ");
+    if wanted.encoder == Encoder::Hardware {
+        let why = if unfit.is_empty() { "there is no hardware encoder".to_owned() } else { unfit };
+        return Err(Lost::NoEncoder { path: device.path.clone(), why });
+    }
+    if !cfg!(feature = "openh264") {
+        return Err(unusable());
+    }
+    let mode = best(modes(device, wanted, wanted.size), wanted, |_| true).ok_or_else(unusable)?;
+    let by = match unfit.as_str() {
+        "" => "encoded by openh264".to_owned(),
+        unfit => format!("encoded by openh264, since {unfit}"),
+    };
+    Ok(choice(device, mode, Maker::Software, &by))
+}
+
+fn choice(device: &DeviceInfo, mode: Mode, maker: Maker, by: &str) -> Choice {
+    let Mode { format, size, rate } = mode;
     let target = Target { path: device.path.clone(), label: device.label(), size, rate };
-    let reason = format!("{} gives {raw} {size} at {rate}; encoded by openh264", target.label);
-    Some(Choice { plan: Plan::Raw(target, raw), reason })
+    let reason = format!("{} gives {format} {size} at {rate}; {by}", target.label);
+    Choice { plan: Plan::Raw(target, format, maker), reason }
+}
+
+/// What a camera gives that an encoder takes, and the format that the encoder is fed with.
+fn through(device: &DeviceInfo, info: &EncoderInfo, wanted: &Video) -> Result<(Mode, RawFormat), String> {
+    let takes = |format: RawFormat| info.takes.iter().any(|taken| taken.as_bytes() == format.fourcc());
+    let converted = RawFormat::ALL.into_iter().find(|format| takes(*format) && *format != RawFormat::Mjpg);
+    let converted = converted.ok_or_else(|| format!("takes {}", info.takes.join(", ")))?;
+    let largest = |size: Size| {
+        info.sizes.map_or(size, |sizes| Size::new(size.width.min(sizes.max.width), size.height.min(sizes.max.height)))
+    };
+    let fits = |mode: &Mode| info.sizes.is_none_or(|sizes| sizes.holds(mode.size));
+    let usable = |mode: &Mode| mode.format != RawFormat::Mjpg || cfg!(feature = "openh264");
+    let modes = modes(device, wanted, largest(wanted.size)).into_iter().filter(|mode| fits(mode) && usable(mode));
+    let mode = best(modes.collect(), wanted, takes).ok_or_else(|| match info.sizes {
+        Some(sizes) => {
+            let (min, max) = (sizes.min, sizes.max);
+            format!("takes {}×{} to {}×{}", min.width, min.height, max.width, max.height)
+        }
+        None => format!("takes {}", info.takes.join(", ")),
+    })?;
+    Ok((mode, if takes(mode.format) { mode.format } else { converted }))
+}
+
+/// What to say when an encoder's limit made the picture smaller.
+fn limits(info: &EncoderInfo, size: Size, wanted: Size) -> Option<String> {
+    let max = info.sizes?.max;
+    let limited = wanted.width > max.width || wanted.height > max.height;
+    (limited && size != wanted).then(|| format!(", which takes up to {}×{}", max.width, max.height))
+}
+
+/// Each size of each format that is nearest to what is wanted, of those that are listed.
+fn modes(device: &DeviceInfo, wanted: &Video, aim: Size) -> Vec<Mode> {
+    let mut modes = Vec::new();
+    for format in formats(device) {
+        let Some(raw) = RawFormat::of(&format.fourcc) else { continue };
+        if format.sizes.is_empty() {
+            modes.push(Mode { format: raw, size: aim, rate: wanted.fps });
+        }
+        for sizes in &format.sizes {
+            let rate = sizes.nearest_rate(wanted.fps.fps()).and_then(FrameRate::new).unwrap_or(wanted.fps);
+            modes.push(Mode { format: raw, size: sizes.nearest(aim), rate });
+        }
+    }
+    modes
+}
+
+/// The mode whose size is nearest; of these the one whose rate is enough, or highest; of these one that needs no conversion,
+/// then the one that is the cheapest to convert.
+fn best(modes: Vec<Mode>, wanted: &Video, direct: impl Fn(RawFormat) -> bool) -> Option<Mode> {
+    let rank = |raw: RawFormat| RawFormat::ALL.iter().position(|known| *known == raw);
+    modes.into_iter().min_by_key(|mode| {
+        let missing = (wanted.fps.fps() - mode.rate.fps() - 0.5).max(0.0);
+        let cost = (!direct(mode.format), rank(mode.format));
+        (distance(mode.size, wanted.size), (missing * 100.0) as u64, cost)
+    })
 }
 
 fn formats(device: &DeviceInfo) -> impl Iterator<Item = &FormatInfo> {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::camera::device::SizeInfo;
+use crate::camera::device::{Planes, SizeInfo, SizeRange};
 
 const HD: Size = Size::new(1280, 720);
 const VGA: Size = Size::new(640, 480);
@@ -69,8 +69,8 @@ fn a_raw_format_is_chosen_by_size_then_rate_then_cost() {
         (&[("YUYV", &[])], RawFormat::Yuyv, HD, 30.0),
     ];
     for (formats, raw, size, rate) in table {
-        let choice = choose_for(&device(0, formats), &Video::default()).unwrap();
-        let Plan::Raw(target, chosen) = choice.plan else { unreachable!("{formats:?}") };
+        let choice = choose_for(&device(0, formats), &[], &Video::default()).unwrap();
+        let Plan::Raw(target, chosen, Maker::Software) = choice.plan else { unreachable!("{formats:?}") };
         assert_eq!((chosen, target.size, target.rate.fps()), (raw, size, rate), "{formats:?}");
     }
 }
@@ -98,10 +98,83 @@ fn ranges_of_sizes_and_rates_are_met() {
 
 #[test]
 fn a_device_that_cannot_be_used_says_why() {
-    let say = |device| choose_for(&device, &Video::default()).unwrap_err().to_string();
+    let say = |device| choose_for(&device, &[], &Video::default()).unwrap_err().to_string();
     assert_eq!(
         say(device(1, &[("pBAA", &[]), ("RG10", &[])])),
         "/dev/video1 gives pBAA, RG10; Lunette needs H.264, YUYV, NV12, YU12 or MJPEG"
     );
     assert_eq!(say(other(3, NodeKind::Other("metadata".into()))), "/dev/video3: metadata");
+}
+
+/// An encoder as bcm2835-codec is.
+fn encoder(number: u32, takes: &[&str], largest: u32) -> DeviceInfo {
+    let square = |side| Size::new(side, side).into();
+    let sizes = SizeRange { min: square(32), max: square(largest), step: square(2) };
+    let takes = takes.iter().map(|fourcc| (*fourcc).to_owned()).collect();
+    let info = EncoderInfo { planes: Planes::Multi, takes, sizes: Some(sizes), controls: vec![] };
+    let (driver, card) = ("bcm2835-codec".into(), "bcm2835-codec-encode".into());
+    DeviceInfo { driver, card, encoder: Some(info), node: NodeKind::Encoder, ..device(number, &[]) }
+}
+
+#[test]
+fn a_hardware_encoder_is_taken_where_one_fits() {
+    const UHD: Size = Size::new(3840, 2160);
+    let pi = || encoder(11, &["YU12", "NV12", "YUYV"], 1920);
+    let wanted = |encoder, size| Video { encoder, size, ..Video::default() };
+    let auto = || wanted(Encoder::Auto, HD);
+    type Row = (Vec<DeviceInfo>, Video, &'static str);
+    let table: [Row; 9] = [
+        (vec![device(0, &[("YUYV", &[(HD, 30.0)])]), pi()], auto(), "YUYV 1280×720 at 30 fps; encoded by /dev/video11"),
+        (
+            // NV12 is the cheapest to convert, but YUYV needs no conversion.
+            vec![encoder(9, &["YUYV"], 1920), device(0, &[("NV12", &[(HD, 30.0)]), ("YUYV", &[(HD, 30.0)])])],
+            auto(),
+            "YUYV 1280×720 at 30 fps; encoded by /dev/video9",
+        ),
+        (
+            vec![device(0, &[("YUYV", &[(HD, 10.0)]), ("MJPG", &[(HD, 30.0)])]), pi()],
+            auto(),
+            "MJPG 1280×720 at 30 fps; encoded by /dev/video11",
+        ),
+        (
+            vec![device(0, &[("YUYV", &[(UHD, 30.0), (HD, 30.0)])]), pi()],
+            wanted(Encoder::Auto, UHD),
+            "YUYV 1280×720 at 30 fps; encoded by /dev/video11 (bcm2835-codec “bcm2835-codec-encode”), which takes up to 1920×1920",
+        ),
+        (
+            vec![device(0, &[("YUYV", &[(UHD, 30.0)])]), pi()],
+            wanted(Encoder::Auto, UHD),
+            "encoded by openh264, since /dev/video11 (bcm2835-codec “bcm2835-codec-encode”) takes 32×32 to 1920×1920",
+        ),
+        (
+            vec![device(0, &[("YUYV", &[(HD, 30.0)])]), encoder(9, &["NM12"], 1920), encoder(10, &["NV12"], 1920)],
+            auto(),
+            "encoded by /dev/video10",
+        ),
+        (
+            vec![device(0, &[("YUYV", &[(HD, 30.0)])]), encoder(9, &["NM12"], 1920)],
+            auto(),
+            "encoded by openh264, since /dev/video9 (bcm2835-codec “bcm2835-codec-encode”) takes NM12",
+        ),
+        (vec![device(0, &[("YUYV", &[(HD, 30.0)])]), pi()], wanted(Encoder::Software, HD), "fps; encoded by openh264"),
+        (vec![device(0, &[("H264", &[(HD, 30.0)])]), pi()], auto(), "passed through"),
+    ];
+    for (devices, video, reason) in table {
+        let choice = choose(&devices, &video);
+        assert!(choice.reason.contains(reason), "{}", choice.reason);
+    }
+    let (camera, bayer) = (device(0, &[("YUYV", &[(HD, 30.0)])]), device(1, &[("RG10", &[(HD, 30.0)])]));
+    let hardware = wanted(Encoder::Hardware, HD);
+    let refused = choose_for(&camera, &[], &hardware).unwrap_err().to_string();
+    assert!(refused.starts_with("/dev/video0: there is no hardware encoder, and the software"), "{refused}");
+    let Ok(Choice { plan: Plan::Raw(_, _, Maker::Hardware(codec)), .. }) = choose_for(&camera, &[pi()], &hardware)
+    else {
+        unreachable!("the encoder fits")
+    };
+    assert!(!codec.replaceable && codec.format == RawFormat::Yuyv);
+    assert!(matches!(choose_for(&bayer, &[pi()], &auto()), Err(Lost::Format { .. })));
+    assert_eq!(
+        choose_for(&pi(), &[], &auto()).unwrap_err().to_string(),
+        "/dev/video11: an H.264 encoder, not a camera"
+    );
 }

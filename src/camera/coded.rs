@@ -9,7 +9,7 @@ use std::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::abi::{cid, flag};
-use super::capture::{Device, get_control, has_control, set_control};
+use super::capture::{BUFFERS, Device, get_control, has_control, set_control};
 use super::choose::Target;
 use super::keys::{Act, Keys, Lesson};
 use super::lost::Lost;
@@ -44,7 +44,7 @@ impl Coded {
     /// When the device cannot be opened, is busy, or does not take the format.
     pub fn open(target: &Target, bitrate: Bitrate, clock: Clock) -> Result<Self, Lost> {
         let mut helm = None;
-        let device = Device::open_with(target, *b"H264", |node, pix, rate| {
+        let device = Device::open(target, *b"H264", BUFFERS, |node, pix, rate| {
             helm = Some(Helm::take(node, &target.path, Size::new(pix.width, pix.height), rate, bitrate));
         })?;
         let mut helm = helm.ok_or(Lost::Internal)?;

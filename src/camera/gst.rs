@@ -214,12 +214,16 @@ impl Gst {
     }
 
     /// Makes a stream's next picture a key frame, where the pipeline can.
-    pub fn force_key(&mut self, stream: StreamId) {
+    ///
+    /// # Errors
+    /// When the encoder fails.
+    pub fn force_key(&mut self, stream: StreamId) -> Result<(), Lost> {
         match &mut self.output {
-            Output::Raw(raw) => raw.lanes.force_key(stream),
+            Output::Raw(raw) => raw.lanes.force_key(stream)?,
             Output::Coded(_) if stream == StreamId::Main => self.running.force_key(),
             Output::Coded(_) | Output::Unknown => {}
         }
+        Ok(())
     }
 
     /// Aims at another bitrate, where the pipeline can.

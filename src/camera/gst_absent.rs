@@ -25,7 +25,7 @@ impl Gst {
     pub fn watch(&mut self, _stream: StreamId, _watched: bool) {
         match *self {}
     }
-    pub fn force_key(&mut self, _stream: StreamId) {
+    pub fn force_key(&mut self, _stream: StreamId) -> Result<(), Lost> {
         match *self {}
     }
     pub fn set_bitrate(&mut self, _stream: StreamId, _bitrate: Bitrate) -> Result<(), Lost> {

@@ -50,6 +50,17 @@ pub fn inspect(path: &Path) -> Result<DeviceInfo, Lost> {
     })
 }
 
+/// Asks one device whether it is a hardware encoder.
+pub fn inspect_encoder(path: &Path) -> Option<DeviceInfo> {
+    let node = Node::open(path).ok()?;
+    let mut caps = Capability::default();
+    node.call(abi::QUERYCAP, &mut caps).ok()?;
+    let encoder = encoder(&node, planes(&caps)?)?;
+    let (driver, card, bus) = (text(&caps.driver), text(&caps.card), text(&caps.bus_info));
+    let (path, node, formats, plan) = (path.to_owned(), NodeKind::Encoder, Vec::new(), String::new());
+    Some(DeviceInfo { path, driver, card, bus, node, formats, encoder: Some(encoder), steering: None, plan })
+}
+
 /// The capabilities of the node, not those of the whole device.
 fn flags(caps: &Capability) -> u32 {
     if caps.capabilities & cap::DEVICE_CAPS != 0 { caps.device_caps } else { caps.capabilities }

@@ -2,8 +2,10 @@
 
 use std::time::Instant;
 
+use super::choose::Codec;
+use super::hardware::{Direct, Loan, Wanted};
+use super::lane::Lane;
 use super::lost::Lost;
-use super::openh264::Encoder;
 use super::picture::I420;
 use super::shrink::Shrinker;
 use super::step::{Clock, Step};
@@ -18,26 +20,30 @@ pub struct Lanes {
     lanes: PerStream<Lane>,
     /// The low stream's pictures, where there is one.
     shrinker: Option<Shrinker>,
-    rate: FrameRate,
-    clock: Clock,
+    /// The camera's pictures as they are, where the main stream's encoder takes them.
+    direct: Option<Direct>,
     /// When the picture was captured that the shrinker holds, and that is not yet encoded.
     small: Option<Instant>,
 }
 
-#[derive(Debug)]
-struct Lane {
-    watched: bool,
-    bitrate: Bitrate,
-    /// While it is watched, from its first picture on.
-    encoder: Option<Encoder>,
-}
-
 impl Lanes {
-    /// For pictures of this size and rate.
+    /// For pictures of this size and rate, encoded by software.
     pub fn new(size: Size, rate: FrameRate, video: &Video, demand: &Demand, clock: Clock) -> Self {
-        let lane = |stream| Lane { watched: demand[stream].watched, bitrate: demand[stream].bitrate, encoder: None };
         let shrinker = video.low_size(size).map(Shrinker::new);
-        Self { lanes: PerStream::from_fn(lane), shrinker, rate, clock, small: None }
+        let lane = |stream| {
+            let size = if stream == StreamId::Main { size } else { shrinker.as_ref().map_or(size, Shrinker::size) };
+            let wanted = Wanted { size, rate, bitrate: demand[stream].bitrate, profile: video.profile };
+            Lane::new(stream, demand[stream].watched, wanted, clock)
+        };
+        Self { lanes: PerStream::from_fn(lane), shrinker, direct: None, small: None }
+    }
+
+    /// Has pictures encoded by hardware: those of the main stream as they are, where the encoder takes them; those of the
+    /// low stream by a second context of it.
+    pub fn through(&mut self, codec: &Codec, direct: Option<Direct>) {
+        self.direct = direct;
+        self.lanes.main.through(codec.clone());
+        self.lanes.low.through(codec.clone());
     }
 
     /// The low stream's size, where there is one.
@@ -45,42 +51,95 @@ impl Lanes {
         self.shrinker.as_ref().map(Shrinker::size)
     }
 
-    /// Encodes a picture for the main stream; the low stream's comes with the next [`Self::rest`], so that the main
-    /// stream need not wait for it.
+    /// What encodes a stream, for people. `None`: there is no such stream.
+    pub fn encoder(&self, stream: StreamId) -> Option<String> {
+        (stream == StreamId::Main || self.shrinker.is_some()).then(|| self.lanes[stream].encoder())
+    }
+
+    /// Whether the main stream wants the camera's buffers as they are.
+    pub fn takes_loans(&self) -> bool {
+        self.lanes.main.watched && self.lanes.main.is_hardware() && self.direct.is_some()
+    }
+
+    /// Whether any stream wants pixels that were read.
+    pub fn takes_pixels(&self) -> bool {
+        let low = self.lanes.low.watched && self.shrinker.is_some();
+        low || self.lanes.main.watched && !self.takes_loans()
+    }
+
+    /// Encodes a picture of the camera for the main stream, as it is; only where it [`takes_loans`](Self::takes_loans).
+    ///
+    /// # Errors
+    /// When the encoder fails.
+    pub fn lend(&mut self, loan: Loan, captured: Instant) -> Result<(), Lost> {
+        match &self.direct {
+            Some(direct) => self.lanes.main.lend(loan, direct, captured),
+            None => Ok(()),
+        }
+    }
+
+    /// Buffers of the camera that come back.
+    pub fn returned(&mut self) -> Vec<Loan> {
+        self.lanes.main.returned()
+    }
+
+    /// Encodes a picture for all streams. The low stream's comes with the next [`Self::rest`], so that the main stream need
+    /// not wait for it.
     ///
     /// # Errors
     /// When the encoder fails.
     pub fn encode(&mut self, picture: &I420, captured: Instant) -> Result<Step, Lost> {
+        self.encode_unless(false, picture, captured)
+    }
+
+    /// The same, but not for the main stream when that was `lent` the picture as it is.
+    ///
+    /// # Errors
+    /// When the encoder fails.
+    pub fn encode_unless(&mut self, lent: bool, picture: &I420, captured: Instant) -> Result<Step, Lost> {
         if let Some(shrinker) = self.shrinker.as_mut().filter(|_| self.lanes.low.watched) {
             shrinker.shrink(picture);
             self.small = Some(captured);
         }
-        if !self.lanes.main.watched {
-            return Ok(self.rest()?.unwrap_or(Step::Alive));
+        if self.lanes.main.watched && !lent {
+            self.lanes.main.encode(picture, captured)?;
+            return Ok(self.lanes.main.take()?.unwrap_or(Step::Alive));
         }
-        self.lanes.main.encode(StreamId::Main, picture, self.rate, captured, self.clock)
+        Ok(self.rest()?.unwrap_or(Step::Alive))
     }
 
-    /// What is left to be encoded of the last picture.
+    /// What is left to be encoded of the last picture, and what encoders are done with.
     ///
     /// # Errors
     /// When the encoder fails.
     pub fn rest(&mut self) -> Result<Option<Step>, Lost> {
-        let (Some(shrinker), Some(captured)) = (&self.shrinker, self.small.take()) else { return Ok(None) };
-        self.lanes.low.encode(StreamId::Low, shrinker.picture(), self.rate, captured, self.clock).map(Some)
+        if let (Some(shrinker), Some(captured)) = (&self.shrinker, self.small.take()) {
+            self.lanes.low.encode(shrinker.picture(), captured)?;
+        }
+        match self.lanes.main.take()? {
+            None => self.lanes.low.take(),
+            some => Ok(some),
+        }
+    }
+
+    /// The hardware encoders that run, for waiting.
+    #[cfg(feature = "v4l2")]
+    pub fn nodes(&self) -> impl Iterator<Item = &super::sys::Node> {
+        let hardware = [&self.lanes.main, &self.lanes.low].into_iter().filter_map(Lane::hardware);
+        hardware.filter_map(super::hardware::Hardware::node)
     }
 
     /// Begins or ends a stream. It begins with a key frame.
     pub fn watch(&mut self, stream: StreamId, watched: bool) {
-        self.lanes[stream].watched = watched;
-        self.lanes[stream].encoder = None;
+        self.lanes[stream].watch(watched);
     }
 
     /// Makes the next picture a key frame.
-    pub fn force_key(&mut self, stream: StreamId) {
-        if let Some(encoder) = &mut self.lanes[stream].encoder {
-            encoder.force_key();
-        }
+    ///
+    /// # Errors
+    /// When the encoder fails.
+    pub fn force_key(&mut self, stream: StreamId) -> Result<(), Lost> {
+        self.lanes[stream].force_key()
     }
 
     /// Aims at another bitrate.
@@ -88,28 +147,6 @@ impl Lanes {
     /// # Errors
     /// When the encoder refuses it.
     pub fn set_bitrate(&mut self, stream: StreamId, bitrate: Bitrate) -> Result<(), Lost> {
-        self.lanes[stream].bitrate = bitrate;
-        if let Some(encoder) = &mut self.lanes[stream].encoder {
-            encoder.set_bitrate(bitrate)?;
-        }
-        Ok(())
-    }
-}
-
-impl Lane {
-    fn encode(
-        &mut self,
-        stream: StreamId,
-        picture: &I420,
-        rate: FrameRate,
-        captured: Instant,
-        clock: Clock,
-    ) -> Result<Step, Lost> {
-        let encoder = match &mut self.encoder {
-            Some(encoder) => encoder,
-            none => none.insert(Encoder::open(rate, self.bitrate)?),
-        };
-        let coded = encoder.encode(picture, clock.at(captured))?;
-        Ok(coded.map_or(Step::Alive, |unit| clock.frame(stream, unit, captured)))
+        self.lanes[stream].set_bitrate(bitrate)
     }
 }

@@ -28,6 +28,9 @@ pub enum Lost {
         /// What it is instead.
         what: String,
     },
+    /// What it captures has another form now.
+    #[error("{}: the picture in front of it changed its form", .0.display())]
+    Changed(PathBuf),
     /// None of its formats can be used.
     #[error("{} gives {has}; Lunette needs {}", .path.display(), needs())]
     Format {
@@ -35,6 +38,22 @@ pub enum Lost {
         path: PathBuf,
         /// What it offers.
         has: String,
+    },
+    /// It gives pixels, and nothing may or can encode them.
+    #[error("{}: {why}, and the software encoder is not wanted (`encoder = \"hardware\"`)", .path.display())]
+    NoEncoder {
+        /// The node.
+        path: PathBuf,
+        /// What is wrong with the hardware encoders.
+        why: String,
+    },
+    /// The hardware encoder failed, again and again.
+    #[error("{encoder}: {why}")]
+    Encoder {
+        /// Its name and node.
+        encoder: String,
+        /// What it did.
+        why: String,
     },
     /// No picture for too long.
     #[error("{} gave no picture for {seconds} s", .path.display())]

@@ -19,13 +19,20 @@ pub mod device;
 mod font;
 #[cfg_attr(not(feature = "gst"), path = "gst_absent.rs")]
 pub mod gst;
+#[cfg_attr(not(feature = "v4l2"), path = "hardware_absent.rs")]
+mod hardware;
 #[cfg(feature = "v4l2")]
 mod inspect;
 #[cfg(feature = "v4l2")]
 mod keys;
+#[cfg(feature = "v4l2")]
+mod ladder;
+mod lane;
 mod lanes;
 mod live;
 pub mod lost;
+#[cfg(feature = "v4l2")]
+mod m2m;
 #[cfg_attr(not(feature = "openh264"), path = "openh264_absent.rs")]
 pub mod openh264;
 mod pace;

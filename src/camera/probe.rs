@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::choose::{Plan, RawFormat, choose, choose_for};
+use super::choose::{Maker, Plan, RawFormat, choose, choose_for};
 use super::device::{DeviceInfo, FormatInfo, NodeKind, SizeInfo};
 use super::v4l2;
 use crate::config::Video;
@@ -41,6 +41,11 @@ pub fn list() -> Vec<DeviceInfo> {
     devices
 }
 
+/// The hardware encoders among the video nodes, by number. Cheaper than [`list`].
+pub fn encoders() -> Vec<DeviceInfo> {
+    nodes().0.into_iter().filter_map(|(path, ..)| v4l2::inspect_encoder(&path)).collect()
+}
+
 fn ask(path: &Path) -> DeviceInfo {
     v4l2::inspect(path).unwrap_or_else(|lost| DeviceInfo {
         path: path.to_owned(),
@@ -58,11 +63,13 @@ fn ask(path: &Path) -> DeviceInfo {
 /// Fills in the plans.
 fn explain(devices: &mut [DeviceInfo], wanted: &Video) {
     let chosen = choose(devices, wanted).plan;
+    let others = devices.to_vec();
     for device in devices {
-        let plan = choose_for(device, wanted).map(|choice| choice.plan);
+        let plan = choose_for(device, &others, wanted).map(|choice| choice.plan);
         let words = match &plan {
             Ok(Plan::Coded(_)) => "H.264, passed through".to_owned(),
-            Ok(Plan::Raw(_, format)) => format!("{format}, encoded by openh264"),
+            Ok(Plan::Raw(_, format, Maker::Software)) => format!("{format}, encoded by openh264"),
+            Ok(Plan::Raw(_, format, Maker::Hardware(codec))) => format!("{format}, encoded by {}", codec.label),
             Ok(Plan::TestCard | Plan::Gst(_)) => String::new(),
             Err(lost) => lost.to_string(),
         };

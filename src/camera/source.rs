@@ -53,8 +53,8 @@ impl Source {
                 v4l2::Coded::open(target, demand.main.bitrate, clock).map(|coded| Self::Coded(coded.into()))
             }
             Plan::Gst(gst) => Gst::open(gst, video, demand, clock).map(|gst| Self::Gst(gst.into())),
-            Plan::Raw(target, format) => {
-                v4l2::Raw::open(target, *format, video, demand, clock).map(|raw| Self::Raw(raw.into()))
+            Plan::Raw(target, format, maker) => {
+                v4l2::Raw::open(target, *format, maker, video, demand, clock).map(|raw| Self::Raw(raw.into()))
             }
         }
     }
@@ -77,7 +77,7 @@ impl Source {
     pub fn watch(&mut self, stream: StreamId, watched: bool) {
         match self {
             Self::TestCard(card) => card.lanes.watch(stream, watched),
-            Self::Raw(raw) => raw.lanes.watch(stream, watched),
+            Self::Raw(raw) => raw.watch(stream, watched),
             Self::Gst(gst) => gst.watch(stream, watched),
             Self::Coded(coded) if stream == StreamId::Main && watched => coded.force_key(),
             Self::Coded(_) => {}
@@ -85,14 +85,18 @@ impl Source {
     }
 
     /// Makes a stream's next picture a key frame, where the source can.
-    pub fn force_key(&mut self, stream: StreamId) {
+    ///
+    /// # Errors
+    /// When the encoder fails.
+    pub fn force_key(&mut self, stream: StreamId) -> Result<(), Lost> {
         match self {
-            Self::TestCard(card) => card.lanes.force_key(stream),
-            Self::Raw(raw) => raw.lanes.force_key(stream),
-            Self::Gst(gst) => gst.force_key(stream),
+            Self::TestCard(card) => card.lanes.force_key(stream)?,
+            Self::Raw(raw) => raw.force_key(stream)?,
+            Self::Gst(gst) => gst.force_key(stream)?,
             Self::Coded(coded) if stream == StreamId::Main => coded.force_key(),
             Self::Coded(_) => {}
         }
+        Ok(())
     }
 
     /// Aims at another bitrate, where the source can.
@@ -102,7 +106,7 @@ impl Source {
     pub fn set_bitrate(&mut self, stream: StreamId, bitrate: Bitrate) -> Result<(), Lost> {
         match self {
             Self::TestCard(card) => card.lanes.set_bitrate(stream, bitrate)?,
-            Self::Raw(raw) => raw.lanes.set_bitrate(stream, bitrate)?,
+            Self::Raw(raw) => raw.set_bitrate(stream, bitrate)?,
             Self::Gst(gst) => gst.set_bitrate(stream, bitrate)?,
             Self::Coded(coded) if stream == StreamId::Main => coded.set_bitrate(bitrate),
             Self::Coded(_) => {}
@@ -114,7 +118,7 @@ impl Source {
     pub fn describe(&self) -> Described {
         match self {
             Self::TestCard(card) => encoded("test card".to_owned(), &card.lanes, card.rate),
-            Self::Raw(raw) => encoded(raw.label().to_owned(), &raw.lanes, raw.rate()),
+            Self::Raw(raw) => encoded(raw.label().to_owned(), raw.lanes(), raw.rate()),
             Self::Gst(gst) => gst.describe(),
             Self::Coded(coded) => Described {
                 source: coded.label().to_owned(),
@@ -128,14 +132,8 @@ impl Source {
 
 /// What is given by pixels that we encode.
 pub(super) fn encoded(source: String, lanes: &Lanes, rate: FrameRate) -> Described {
-    let encoder = || "openh264".to_owned();
-    let low_size = lanes.low_size();
-    Described {
-        source,
-        encoders: PerStream { main: Some(encoder()), low: low_size.map(|_| encoder()) },
-        low_size,
-        rate,
-    }
+    let encoders = PerStream::from_fn(|stream| lanes.encoder(stream));
+    Described { source, encoders, low_size: lanes.low_size(), rate }
 }
 
 /// The test card, drawn on time and encoded.

@@ -5,7 +5,12 @@
 #[cfg(feature = "openh264")]
 pub use encoder::{set_bitrate, silence};
 #[cfg(feature = "v4l2")]
-pub use v4l2::{Buffers, Filled, Node, Ready, monotonic};
+pub use queue::{Filled, Queue};
+#[cfg(feature = "v4l2")]
+pub use v4l2::{Node, Ready, Seen, monotonic, poll};
+
+#[cfg(feature = "v4l2")]
+mod queue;
 
 #[cfg(feature = "v4l2")]
 mod v4l2 {
@@ -14,20 +19,21 @@ mod v4l2 {
     use std::os::fd::AsRawFd;
     use std::os::unix::fs::OpenOptionsExt;
     use std::path::Path;
-    use std::ptr::NonNull;
     use std::time::Duration;
 
-    use crate::camera::abi::{self, Buffer, Request, RequestBuffers};
+    use crate::camera::abi::{Indirect, Request};
 
     /// An open V4L2 device node.
     #[derive(Debug)]
-    pub struct Node(File);
+    pub struct Node(pub(super) File);
 
     /// What [`Node::wait`] saw.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub enum Ready {
         /// A buffer, or an error that taking one will tell.
         Yes,
+        /// An event that was subscribed to, and maybe a buffer.
+        Event,
         /// The device says that something is wrong; taking a buffer may tell what.
         Failed,
         /// Nothing in this time.
@@ -42,11 +48,26 @@ mod v4l2 {
 
         /// Does an ioctl; once more when a signal interrupts it.
         pub fn call<T>(&self, request: Request<T>, argument: &mut T) -> io::Result<()> {
+            // SAFETY: a `Request` is made in `abi` alone, for structures in which the kernel follows no pointer.
+            unsafe { self.ioctl(request.0, argument) }
+        }
+
+        /// Does an ioctl in whose structure the kernel follows pointers.
+        ///
+        /// # Safety
+        /// Whatever `argument` points to, for the kernel, must be ours to write to, and be as large as it says.
+        pub(super) unsafe fn through<T>(&self, request: Indirect<T>, argument: &mut T) -> io::Result<()> {
+            // SAFETY: as the caller promises.
+            unsafe { self.ioctl(request.0, argument) }
+        }
+
+        /// # Safety
+        /// `number` holds the size of `T`; for pointers in it, see [`Self::through`].
+        unsafe fn ioctl<T>(&self, number: u32, argument: &mut T) -> io::Result<()> {
             loop {
-                // SAFETY: `request` is made in `abi` alone, where its number holds the size of T. The kernel reads and
-                // writes that many bytes at `argument`, which we borrow for as long, and follows no pointer in it:
-                // no structure in `abi` has one. All of them are integers, for which any bits are a value.
-                let result = unsafe { libc::ioctl(self.0.as_raw_fd(), request.0 as libc::Ioctl, &raw mut *argument) };
+                // SAFETY: the kernel reads and writes as many bytes at `argument` as the number says, which is the size of T;
+                // we borrow it for as long. All structures in `abi` are integers, for which any bits are a value.
+                let result = unsafe { libc::ioctl(self.0.as_raw_fd(), number as libc::Ioctl, &raw mut *argument) };
                 if result >= 0 {
                     return Ok(());
                 }
@@ -88,20 +109,51 @@ mod v4l2 {
 
         /// Waits until a buffer can be taken.
         pub fn wait(&self, patience: Duration) -> io::Result<Ready> {
-            let mut fd = libc::pollfd { fd: self.0.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-            let ms = i32::try_from(patience.as_millis()).unwrap_or(i32::MAX);
-            // SAFETY: one pollfd, which lives until the call returns.
-            let count = unsafe { libc::poll(&raw mut fd, 1, ms) };
-            if count < 0 {
-                let error = io::Error::last_os_error();
-                return if error.kind() == io::ErrorKind::Interrupted { Ok(Ready::No) } else { Err(error) };
-            }
-            Ok(match fd.revents {
-                0 => Ready::No,
-                events if events & libc::POLLERR != 0 => Ready::Failed,
-                _ => Ready::Yes,
+            Ok(match poll(&[self], patience)?.first().copied().unwrap_or_default() {
+                seen if seen.failed => Ready::Failed,
+                seen if seen.event => Ready::Event,
+                seen if seen.readable => Ready::Yes,
+                _ => Ready::No,
             })
         }
+    }
+
+    /// What a node has for us.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct Seen {
+        /// A buffer to take from its capture queue, or from an encoder's either queue.
+        pub readable: bool,
+        /// An event that was subscribed to.
+        pub event: bool,
+        /// The device says that something is wrong; taking a buffer may tell what.
+        pub failed: bool,
+    }
+
+    /// Waits until one of some nodes has something for us.
+    pub fn poll(nodes: &[&Node], patience: Duration) -> io::Result<Vec<Seen>> {
+        // An encoder that is done with a raw picture says that it can be written to.
+        let events = libc::POLLIN | libc::POLLOUT | libc::POLLPRI;
+        let pollfd = |node: &&Node| libc::pollfd { fd: node.0.as_raw_fd(), events, revents: 0 };
+        let mut fds: Vec<libc::pollfd> = nodes.iter().map(pollfd).collect();
+        let ms = i32::try_from(patience.as_millis()).unwrap_or(i32::MAX);
+        // SAFETY: so many of them, which live until the call returns.
+        let count = unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, ms) };
+        if count < 0 {
+            let error = io::Error::last_os_error();
+            // Nothing was seen then.
+            return if error.kind() == io::ErrorKind::Interrupted {
+                Ok(vec![Seen::default(); nodes.len()])
+            } else {
+                Err(error)
+            };
+        }
+        let failed = libc::POLLERR | libc::POLLHUP | libc::POLLNVAL;
+        let seen = fds.iter().map(|fd| Seen {
+            readable: fd.revents & (libc::POLLIN | libc::POLLOUT) != 0,
+            event: fd.revents & libc::POLLPRI != 0,
+            failed: fd.revents & failed != 0,
+        });
+        Ok(seen.collect())
     }
 
     /// Now, on the clock of V4L2's timestamps (`CLOCK_MONOTONIC`).
@@ -110,136 +162,6 @@ mod v4l2 {
         // SAFETY: writes one timespec, which lives until the call returns. It cannot fail with this clock.
         unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
         Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
-    }
-
-    /// A capture device that streams into buffers of the kernel which are mapped here. Dropped, it stops and closes.
-    #[derive(Debug)]
-    pub struct Buffers {
-        mapped: Vec<Mapping>,
-        node: Node,
-        /// Buffers that were taken and not given back.
-        taken: usize,
-    }
-
-    /// A buffer that was taken and not yet given back. Only while it exists do we read the memory.
-    #[derive(Debug)]
-    pub struct Filled {
-        buffer: Buffer,
-    }
-
-    impl Filled {
-        /// The kernel's words on it.
-        pub fn buffer(&self) -> &Buffer {
-            &self.buffer
-        }
-    }
-
-    #[derive(Debug)]
-    struct Mapping {
-        at: NonNull<u8>,
-        len: usize,
-    }
-
-    // SAFETY: a mapping belongs to the process, not to a thread.
-    unsafe impl Send for Mapping {}
-
-    impl Drop for Mapping {
-        fn drop(&mut self) {
-            // SAFETY: made by mmap with this length; slices of it borrow the `Buffers` that owns it.
-            unsafe { libc::munmap(self.at.as_ptr().cast(), self.len) };
-        }
-    }
-
-    impl Buffers {
-        /// Asks for `count` buffers, maps them, gives them to the device and starts it.
-        pub fn start(node: Node, count: u32) -> io::Result<Self> {
-            let kind = abi::VIDEO_CAPTURE;
-            let mut asked = RequestBuffers { count, kind, memory: abi::MEMORY_MMAP, ..Default::default() };
-            node.call(abi::REQBUFS, &mut asked)?;
-            let mut buffers = Self { node, mapped: Vec::new(), taken: 0 };
-            for index in 0..asked.count {
-                let mut buffer = buffer(index);
-                buffers.node.call(abi::QUERYBUF, &mut buffer)?;
-                buffers.mapped.push(map(&buffers.node, &buffer)?);
-            }
-            buffers.run()?;
-            Ok(buffers)
-        }
-
-        /// Stops the device and starts it again, with something done between; what it had filled is lost. Refused while a
-        /// buffer is taken: it would be written to.
-        pub fn restart(&mut self, between: impl FnOnce(&Node)) -> io::Result<()> {
-            if self.taken > 0 {
-                return Err(io::ErrorKind::ResourceBusy.into());
-            }
-            self.node.call(abi::STREAMOFF, &mut { abi::VIDEO_CAPTURE })?;
-            between(&self.node);
-            self.run()
-        }
-
-        /// Gives all buffers to the device and starts it.
-        fn run(&mut self) -> io::Result<()> {
-            for index in (0..).take(self.mapped.len()) {
-                self.node.call(abi::QBUF, &mut buffer(index))?;
-            }
-            self.node.call(abi::STREAMON, &mut { abi::VIDEO_CAPTURE })
-        }
-
-        /// The node, for waiting and for controls.
-        pub fn node(&self) -> &Node {
-            &self.node
-        }
-
-        /// Takes a filled buffer, the oldest first. `None`: there is none now.
-        pub fn take(&mut self) -> io::Result<Option<Filled>> {
-            let mut buffer = buffer(0);
-            match self.node.call(abi::DQBUF, &mut buffer) {
-                Ok(()) if (buffer.index as usize) < self.mapped.len() => {
-                    self.taken += 1;
-                    Ok(Some(Filled { buffer }))
-                }
-                Ok(()) => Err(io::Error::other("the driver gave a buffer that does not exist")),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
-                Err(error) => Err(error),
-            }
-        }
-
-        /// What is in a buffer.
-        pub fn bytes<'a>(&'a self, filled: &'a Filled) -> &'a [u8] {
-            let Some(mapping) = self.mapped.get(filled.buffer.index as usize) else { return &[] };
-            let used = (filled.buffer.bytesused as usize).min(mapping.len);
-            // SAFETY: the mapping holds `len` initialized bytes while `self` lives. The kernel does not write to a buffer
-            // between DQBUF, which made the `Filled`, and QBUF, which consumes it; both are called here alone.
-            unsafe { std::slice::from_raw_parts(mapping.at.as_ptr(), used) }
-        }
-
-        /// Gives a buffer back.
-        pub fn give_back(&mut self, filled: Filled) -> io::Result<()> {
-            self.taken = self.taken.saturating_sub(1);
-            self.node.call(abi::QBUF, &mut buffer(filled.buffer.index))
-        }
-    }
-
-    impl Drop for Buffers {
-        fn drop(&mut self) {
-            // Errors say that the device is gone, and then there is nothing to stop.
-            let _ = self.node.call(abi::STREAMOFF, &mut { abi::VIDEO_CAPTURE });
-        }
-    }
-
-    fn buffer(index: u32) -> Buffer {
-        Buffer { index, kind: abi::VIDEO_CAPTURE, memory: abi::MEMORY_MMAP, ..Default::default() }
-    }
-
-    fn map(node: &Node, buffer: &Buffer) -> io::Result<Mapping> {
-        let len = buffer.length as usize;
-        let (read, shared, fd) = (libc::PROT_READ, libc::MAP_SHARED, node.0.as_raw_fd());
-        // SAFETY: a new mapping at an address of the kernel's choice takes nothing away from anybody.
-        let at = unsafe { libc::mmap(std::ptr::null_mut(), len, read, shared, fd, buffer.offset as libc::off_t) };
-        match NonNull::new(at.cast::<u8>()) {
-            Some(start) if at != libc::MAP_FAILED => Ok(Mapping { at: start, len }),
-            _ => Err(io::Error::last_os_error()),
-        }
     }
 }
 

@@ -2,11 +2,14 @@
 
 use std::path::Path;
 
-use super::choose::{RawFormat, Target};
+use super::choose::{Maker, RawFormat, Target};
 use super::device::DeviceInfo;
+use super::lanes::Lanes;
 use super::lost::Lost;
-use super::openh264::EncodeError;
 use super::step::{Clock, Step};
+use crate::config::Video;
+use crate::hub::Demand;
+use crate::media::stream::StreamId;
 use crate::media::units::{Bitrate, FrameRate};
 
 /// A device with raw pictures that nobody has.
@@ -25,20 +28,50 @@ pub fn inspect(path: &Path) -> Result<DeviceInfo, Lost> {
     Err(Lost::NotBuilt(path.to_owned()))
 }
 
+/// There are none.
+pub fn inspect_encoder(_path: &Path) -> Option<DeviceInfo> {
+    None
+}
+
 impl Raw {
     /// Fails.
     ///
     /// # Errors
     /// Always.
-    pub fn open(target: &Target, _format: RawFormat, _bitrate: Bitrate, _clock: Clock) -> Result<Self, Lost> {
+    pub fn open(
+        target: &Target,
+        _format: RawFormat,
+        _maker: &Maker,
+        _video: &Video,
+        _demand: &Demand,
+        _clock: Clock,
+    ) -> Result<Self, Lost> {
         Err(Lost::NotBuilt(target.path.clone()))
+    }
+
+    /// Never called.
+    pub fn watch(&mut self, _stream: StreamId, _watched: bool) {
+        match *self {}
     }
 
     /// Never called.
     ///
     /// # Errors
     /// None.
-    pub fn set_bitrate(&mut self, _bitrate: Bitrate) -> Result<(), EncodeError> {
+    pub fn force_key(&mut self, _stream: StreamId) -> Result<(), Lost> {
+        match *self {}
+    }
+
+    /// Never called.
+    ///
+    /// # Errors
+    /// None.
+    pub fn set_bitrate(&mut self, _stream: StreamId, _bitrate: Bitrate) -> Result<(), Lost> {
+        match *self {}
+    }
+
+    /// Never called.
+    pub fn lanes(&self) -> &Lanes {
         match *self {}
     }
 }
@@ -56,6 +89,11 @@ impl Coded {
     pub fn set_bitrate(&mut self, _bitrate: Bitrate) {
         match *self {}
     }
+
+    /// Never called.
+    pub fn force_key(&mut self) {
+        match *self {}
+    }
 }
 
 macro_rules! never_called {
@@ -63,9 +101,6 @@ macro_rules! never_called {
         #[allow(missing_docs, clippy::missing_errors_doc)]
         impl $name {
             pub fn step(&mut self) -> Result<Step, Lost> {
-                match *self {}
-            }
-            pub fn force_key(&mut self) {
                 match *self {}
             }
             pub fn label(&self) -> &str {

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use super::choose::{self, Choice, Plan};
+use super::device::DeviceInfo;
 use super::live::Live;
 use super::lost::Lost;
 use super::probe::{self, Nodes};
@@ -24,7 +25,7 @@ use super::retry::{Backoff, Outages, Tally};
 use super::source::Source;
 use super::step::{Clock, Step};
 use super::v4l2;
-use crate::config::{Camera, Video};
+use crate::config::{self, Camera, Video};
 use crate::hub::{Demand, Publisher, Want};
 use crate::media::status::{CameraState, CameraStatus};
 use crate::media::stream::{PerStream, StreamId};
@@ -137,11 +138,9 @@ impl Worker {
                         // It answers whoever asked until now.
                         done[stream].key_frames = self.demand.borrow()[stream].key_frames;
                     }
-                    if first {
-                        live.describe(&source);
-                    }
                     live.picture(stream, &frame, sps);
                     if first || sps.is_some() {
+                        live.describe(&source);
                         self.report_live(&live);
                     }
                     if live.since[stream].is_some() {
@@ -170,7 +169,7 @@ impl Worker {
         let choice = match &self.camera {
             Camera::TestCard => Choice { plan: Plan::TestCard, reason: "showing the test card, as configured".into() },
             Camera::Gst(gst) => choose::pipeline(gst),
-            Camera::V4l2(v4l2) => choose::choose_for(&v4l2::inspect(&v4l2.device)?, &self.video)?,
+            Camera::V4l2(v4l2) => choose::choose_for(&v4l2::inspect(&v4l2.device)?, &self.encoders(), &self.video)?,
             Camera::Auto => self.auto(&nodes)?,
         };
         if self.chosen.as_ref().is_none_or(|chosen| chosen.choice.reason != choice.reason) {
@@ -179,6 +178,11 @@ impl Worker {
         let plan = choice.plan.clone();
         self.chosen = Some(Chosen { choice, nodes });
         Ok(plan)
+    }
+
+    /// The hardware encoders, where they are wanted.
+    fn encoders(&self) -> Vec<DeviceInfo> {
+        if self.video.encoder == config::Encoder::Software { Vec::new() } else { probe::encoders() }
     }
 
     /// What `auto` means now. While the nodes stay the same, so does the choice. A device that was lost is waited for, and
@@ -195,7 +199,7 @@ impl Worker {
         };
         let other = choose::choose(&probe::list(), &self.video);
         if since.elapsed() < FORSAKE || other.plan == Plan::TestCard {
-            return choose::choose_for(&v4l2::inspect(path)?, &self.video);
+            return choose::choose_for(&v4l2::inspect(path)?, &self.encoders(), &self.video);
         }
         Ok(other)
     }
@@ -301,7 +305,7 @@ fn follow(source: &mut Source, stream: StreamId, done: &Want, wanted: &Want, see
         source.set_bitrate(stream, wanted.bitrate)?;
     }
     if wanted.watched && wanted.key_frames != done.key_frames && seen {
-        source.force_key(stream);
+        source.force_key(stream)?;
     }
     Ok(())
 }

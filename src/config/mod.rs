@@ -101,8 +101,38 @@ pub struct Video {
     pub fps: FrameRate,
     /// The encoder's target, and ceiling.
     pub bitrate: Bitrate,
+    /// What makes H.264 of raw pictures.
+    pub encoder: Encoder,
+    /// What a hardware encoder may use of H.264. The software encoder knows the baseline profile only.
+    pub profile: Profile,
     /// The second, smaller stream.
     pub low: Low,
+}
+
+/// What makes H.264 of raw pictures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Encoder {
+    /// A hardware encoder that takes what the camera gives; else, and when it keeps failing, software.
+    #[default]
+    Auto,
+    /// A hardware encoder, or nothing.
+    Hardware,
+    /// OpenH264.
+    Software,
+}
+
+/// A profile of H.264 (ITU-T H.264, A.2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// Constrained baseline, which every browser decodes.
+    #[default]
+    Baseline,
+    /// Main: some percent fewer bits.
+    Main,
+    /// High: fewer still. Chromium does not offer it, but mostly decodes it.
+    High,
 }
 
 /// `[video.low]`: a stream beside the main one, for weak networks and small screens. It costs nothing while nobody
@@ -222,6 +252,8 @@ impl Default for Video {
             size: Size::new(1280, 720),
             fps: FrameRate::new(30.0).unwrap_or_else(|| unreachable!("30 is legal")),
             bitrate: Bitrate::kbps(2_000),
+            encoder: Encoder::Auto,
+            profile: Profile::Baseline,
             low: Low::default(),
         }
     }

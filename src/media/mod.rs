@@ -6,6 +6,7 @@ mod bits;
 pub mod depacketize;
 pub mod frame;
 pub mod h264;
+pub mod level;
 mod profile;
 pub mod rtp;
 pub mod sps;

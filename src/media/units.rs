@@ -98,7 +98,7 @@ impl fmt::Display for Bitrate {
 }
 
 /// Width and height of a picture, in pixels; both even.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Size {
     /// Pixels in a row.
     pub width: u32,

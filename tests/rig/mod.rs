@@ -10,8 +10,10 @@ use std::time::{Duration, Instant};
 
 use lunette::camera;
 use lunette::config::{Camera, V4l2, Video};
-use lunette::hub::{self, Event, Hub, Picture, Subscription};
+use lunette::hub::{self, Demand, Event, Hub, Picture, Subscription, Want};
 use lunette::media::status::{CameraState, CameraStatus};
+use lunette::media::stream::StreamId;
+use lunette::media::units::Bitrate;
 use openh264::decoder::Decoder;
 use openh264::formats::YUVSource;
 use tokio_util::sync::CancellationToken;
@@ -62,6 +64,11 @@ impl Drop for Running {
     }
 }
 
+/// Somebody watches the main stream.
+pub fn watched(bitrate: Bitrate) -> Demand {
+    Demand::from_fn(|stream| Want { watched: stream == StreamId::Main, key_frames: 0, bitrate })
+}
+
 /// The next picture, whatever was missed before it.
 pub async fn next(viewer: &mut Subscription) -> Arc<Picture> {
     loop {
@@ -92,14 +99,23 @@ pub struct Eye {
     pub size: (usize, usize),
     /// How many differ from the one before.
     pub moves: usize,
+    is_blind: bool,
 }
 
 impl Eye {
     pub fn new() -> Self {
-        Self { decoder: Decoder::new().unwrap(), luma: Vec::new(), size: (0, 0), moves: 0 }
+        Self { decoder: Decoder::new().unwrap(), luma: Vec::new(), size: (0, 0), moves: 0, is_blind: false }
+    }
+
+    /// That takes whatever it is shown, without a look.
+    pub fn blind() -> Self {
+        Self { is_blind: true, ..Self::new() }
     }
 
     pub fn see(&mut self, data: &[u8]) {
+        if self.is_blind {
+            return;
+        }
         let shown = self.decoder.decode(data).unwrap().expect("no delay");
         let (size, stride) = (shown.dimensions(), shown.strides().0);
         let luma: Vec<u8> = shown.y().chunks(stride).take(size.1).flat_map(|row| &row[..size.0]).copied().collect();
