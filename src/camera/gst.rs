@@ -121,8 +121,10 @@ impl Gst {
         let Some(sample) = sample else {
             // A sink that is not there yet, or that ended, does not wait.
             let wait = if tail.is_joined() && !tail.sink.is_eos() { std::time::Duration::ZERO } else { PATIENCE };
-            return match self.running.trouble(wait) {
-                Some(text) => Err(Lost::Gst(self.offers.unusable().unwrap_or(text))),
+            // Without a stream that it may take, the source just waits.
+            let trouble = self.running.trouble(wait);
+            return match self.offers.unusable(trouble.is_some()).or(trouble) {
+                Some(text) => Err(Lost::Gst(text)),
                 None => Ok(Step::Nothing),
             };
         };

@@ -1,6 +1,7 @@
 //! A recipe → the elements of a pipeline, not yet running.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use gstreamer as gst;
 use gstreamer::glib;
@@ -108,6 +109,9 @@ pub fn open_end(bin: &gst::Bin) -> Result<End, String> {
     }
 }
 
+/// After so long without another stream, there is none.
+const ALL: Duration = Duration::from_millis(200);
+
 /// What a network camera says that it has, as its own source element tells.
 #[derive(Clone, Debug, Default)]
 pub struct Offers(Arc<Mutex<Offered>>);
@@ -117,6 +121,8 @@ struct Offered {
     /// Encodings other than H.264.
     others: Vec<String>,
     taken: bool,
+    /// When the last stream was looked at: all come in one go.
+    judged: Option<Instant>,
 }
 
 impl Offers {
@@ -140,6 +146,7 @@ impl Offers {
         if text("media") != "video" {
             return false;
         }
+        offered.judged = Some(Instant::now());
         let encoding = text("encoding-name");
         if encoding.eq_ignore_ascii_case("H264") {
             return !std::mem::replace(&mut offered.taken, true);
@@ -150,10 +157,11 @@ impl Offers {
         false
     }
 
-    /// Why there can be no picture: there is video, but no H.264.
-    pub fn unusable(&self) -> Option<String> {
+    /// Why there can be no picture: there is video, but no H.264. `failed`: the source has given up already.
+    pub fn unusable(&self, failed: bool) -> Option<String> {
         let offered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        (!offered.taken && !offered.others.is_empty()).then(|| {
+        let all = failed || offered.judged.is_some_and(|judged| judged.elapsed() >= ALL);
+        (all && !offered.taken && !offered.others.is_empty()).then(|| {
             let others = offered.others.join(", ");
             format!(
                 "the camera gives {others}, and browsers want H.264; it may have that by a setting, or by another URL"

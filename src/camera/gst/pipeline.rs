@@ -57,22 +57,25 @@ impl Running {
 
     /// Why it gives no pictures any more, in one line; `None`: nothing is known to be wrong. Waits for that so long.
     pub fn trouble(&self, wait: Duration) -> Option<String> {
-        let wait = gst::ClockTime::try_from(wait).unwrap_or_default();
         let kinds = [gst::MessageType::Error, gst::MessageType::Eos, gst::MessageType::Warning];
-        let mut wait = Some(wait);
-        while let Some(message) = self.bus.timed_pop_filtered(wait.take().unwrap_or_default(), &kinds) {
-            match message.view() {
+        let pop = || self.bus.pop_filtered(&kinds);
+        // With a timeout of nothing, the other call looks at nothing.
+        let wait = gst::ClockTime::try_from(wait).ok().filter(|wait| !wait.is_zero());
+        let mut message = pop().or_else(|| wait.and_then(|wait| self.bus.timed_pop_filtered(wait, &kinds)));
+        while let Some(told) = message {
+            match told.view() {
                 gst::MessageView::Error(error) => {
                     let (text, detail) = (error.error(), error.debug());
-                    return Some(trouble::tell(source(&message).as_deref(), text.message(), detail.as_deref()));
+                    return Some(trouble::tell(source(&told).as_deref(), text.message(), detail.as_deref()));
                 }
                 gst::MessageView::Eos(_) => return Some("the pipeline came to its end".to_owned()),
                 gst::MessageView::Warning(warning) => {
                     let (text, detail) = (warning.error(), warning.debug());
-                    debug!("{}", trouble::tell(source(&message).as_deref(), text.message(), detail.as_deref()));
+                    debug!("{}", trouble::tell(source(&told).as_deref(), text.message(), detail.as_deref()));
                 }
                 _ => {}
             }
+            message = pop();
         }
         match self.starting.try_recv() {
             Ok(Err(why)) => Some(why),
