@@ -26,5 +26,11 @@ replugs() {
 step "ten thousand joins" cargo test --locked --test long -- --nocapture
 step "the test kernel" tests/v4l2/selftest
 step "a USB camera killed and back a hundred times" replugs
+step "armhf: build, package, run" scripts/cross.sh armhf
+step "armhf: unit tests" scripts/cross.sh armhf cargo test --locked --lib
+step "arm64: unit tests" scripts/cross.sh arm64 cargo test --locked --lib
+step "amd64: build, package, run" scripts/cross.sh amd64
+step "install, upgrade, remove, purge" tests/deb/run target/dist/lunette_*_amd64.deb
+step "the same package from another folder" scripts/reproducible.sh arm64
 step "licenses" licenses
 step "fuzzing, a minute each" fuzz

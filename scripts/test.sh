@@ -63,6 +63,7 @@ else
     step "fuzz targets build" fuzz_builds
     step "browser" browser
     step "kernel V4L2" v4l2
+    step "arm64: build, package, run" scripts/cross.sh arm64
 fi
 if [ "$mode" = --all ]; then
     . scripts/test-long.sh
