@@ -11,3 +11,4 @@ cargo bench --locked --bench camera
 cargo bench --locked --bench send
 cargo build --locked --release
 TEST_BINARY=$PWD/target/release/lunette node tests/browser/latency.mjs
+TEST_BINARY=$PWD/target/release/lunette node tests/browser/idle.mjs

@@ -90,6 +90,8 @@ try() {
     need_test
     npm_ci tests/browser
     (cd tests/browser && TEST_BINARY=$run node --test emulated.mjs)
+    # Under qemu-user this would be qemu's memory.
+    [ -n "$QEMU" ] || (cd tests/browser && TEST_BINARY=$run node idle.mjs)
 }
 
 # The same by `cross`: for a machine with a container engine that is no Debian.
