@@ -114,7 +114,8 @@ impl Drop for Running {
         let fate_there = fate.clone();
         self.pipeline.call_async(move |pipeline| {
             *stopped.lock().unwrap_or_else(PoisonError::into_inner) = true;
-            let _ = pipeline.set_state(gst::State::Null);
+            let outcome = pipeline.set_state(gst::State::Null);
+            debug!("the pipeline stopped: {outcome:?}");
             if fate_there.swap(STOPPED, Ordering::AcqRel) == FORSAKEN {
                 HUNG.fetch_sub(1, Ordering::AcqRel);
             }

@@ -1,0 +1,105 @@
+//! GStreamer's `v4l2src` on the kernel's own vivid. Runs in the virtual machine only (tests/v4l2/README.md), by name:
+//!
+//! ```text
+//! GUEST_MODULES='vivid n_devs=1 node_types=0x1' \
+//!     CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER=$PWD/tests/v4l2/runner cargo test --test gst_v4l2
+//! ```
+//!
+//! It unplugs the camera that it tests, so it must never meet a real one: it wants the driver `vivid`.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod rig;
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use lunette::camera;
+use lunette::camera::device::NodeKind;
+use lunette::config::{Config, Video};
+use lunette::media::status::CameraState;
+use lunette::media::stream::StreamId;
+use lunette::media::units::{Bitrate, FrameRate, Size};
+use rig::{Eye, PATIENCE, Running, next, next_key};
+
+/// The machine has one camera.
+static CAMERA: Mutex<()> = Mutex::new(());
+
+fn lock() -> MutexGuard<'static, ()> {
+    CAMERA.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn vivid() -> PathBuf {
+    let devices = camera::list();
+    let found = devices.iter().find(|device| device.driver == "vivid" && device.node == NodeKind::Capture);
+    found.unwrap_or_else(|| panic!("no vivid camera; run this in tests/v4l2/umlvm: {devices:?}")).path.clone()
+}
+
+fn start(pipeline: &str) -> Running {
+    let text = format!("[camera.gst]\npipeline = '''{pipeline}'''");
+    let fps = FrameRate::new(10.0).unwrap();
+    let video = Video { size: Size::new(320, 180), fps, bitrate: Bitrate::kbps(500), ..Video::default() };
+    Running::start(Config::parse(&text).unwrap().camera, video)
+}
+
+/// Descriptors of the camera that this process has.
+fn open() -> usize {
+    let all = fs::read_dir("/proc/self/fd").unwrap().filter_map(|fd| fs::read_link(fd.unwrap().path()).ok());
+    all.filter(|path| path.to_string_lossy().starts_with("/dev/video")).count()
+}
+
+/// Waits until there is none. A camera that comes back while its old node is held gets another number.
+async fn closed(after: &str) {
+    let begin = Instant::now();
+    while open() > 0 {
+        assert!(begin.elapsed() < Duration::from_secs(5), "{after}: {} descriptors are still open", open());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    println!("{after}: closed after {:?}", begin.elapsed());
+}
+
+#[tokio::test]
+async fn pictures_move_in_each_way_to_read_them() {
+    let _lock = lock();
+    let device = vivid().display().to_string();
+    for pipeline in [
+        // Size, rate and format are left to Lunette.
+        format!("v4l2src device={device}"),
+        format!("v4l2src device={device} io-mode=dmabuf ! video/x-raw,format=NV12"),
+        format!("v4l2src device={device} ! video/x-raw,format=YUY2"),
+    ] {
+        let running = start(&pipeline);
+        let mut viewer = running.hub.subscribe(StreamId::Main);
+        let mut eye = Eye::new();
+        let mut last = next_key(&mut viewer).await;
+        eye.see(&last.frame.data);
+        for _ in 0..8 {
+            let picture = next(&mut viewer).await;
+            assert!(picture.frame.captured > last.frame.captured, "{pipeline}");
+            eye.see(&picture.frame.data);
+            last = picture;
+        }
+        assert!(eye.moves >= 6, "{pipeline}: {} of 8 pictures differ", eye.moves);
+        assert_eq!(eye.size, (320, 180), "{pipeline}");
+        drop(viewer);
+        running.until(CameraState::Idle).await;
+        closed(&pipeline).await;
+    }
+}
+
+#[tokio::test]
+async fn an_unplugged_camera_is_told_and_comes_back() {
+    let _lock = lock();
+    let running = start(&format!("v4l2src device={}", vivid().display()));
+    let mut viewer = running.hub.subscribe(StreamId::Main);
+    next_key(&mut viewer).await;
+    fs::write("/sys/bus/platform/drivers/vivid/unbind", "vivid.0").unwrap();
+    let lost = running.until(CameraState::Lost).await.text;
+    println!("{lost}");
+    assert!(lost.starts_with("GStreamer: v4l2src: "), "{lost}");
+    closed(&lost).await;
+    fs::write("/sys/bus/platform/drivers/vivid/bind", "vivid.0").unwrap();
+    running.until(CameraState::Live).await;
+    Eye::new().see(&next_key(&mut viewer).await.frame.data);
+}
