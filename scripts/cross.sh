@@ -109,7 +109,7 @@ container() {
 # What the binary was made of, for tools that watch for holes.
 sbom() {
     command -v cargo-cyclonedx >/dev/null || cargo install --locked cargo-cyclonedx
-    SOURCE_DATE_EPOCH=$DATE cargo cyclonedx --format json --target "$TARGET" --describe binaries
+    SOURCE_DATE_EPOCH=$DATE cargo cyclonedx --quiet --format json --spec-version 1.5 --no-build-deps --target "$TARGET" --describe binaries
     mv lunette_bin.cdx.json "$FOLDER/dist/lunette_$(version)-1_$ARCH.cdx.json"
 }
 
