@@ -12,7 +12,7 @@
 mod common;
 mod rig;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use common::watcher::Watcher;
@@ -24,11 +24,11 @@ use lunette::camera::step::{Clock, Step};
 use lunette::camera::testcard::read_stamp;
 use lunette::camera::v4l2::Coded;
 use lunette::config::{Camera, V4l2, Video};
-use lunette::hub::{Event, Picture, Subscription};
 use lunette::media::status::CameraState;
 use lunette::media::stream::StreamId;
 use lunette::media::units::{Bitrate, FrameRate};
 use rig::usb::{FPS, FREQUENT, RARE, SHORT, SIZE, Usb};
+use rig::viewer::Viewer;
 use rig::{Eye, PATIENCE, Running, next, next_key};
 
 static CAMERA: Mutex<()> = Mutex::new(());
@@ -128,55 +128,6 @@ async fn auto_takes_a_camera_that_was_plugged_in_while_nobody_watched() {
     next(&mut viewer).await;
     let status = running.until(CameraState::Live).await;
     assert!(status.stream.source.starts_with(node.to_str().unwrap()), "{}", status.stream.source);
-}
-
-/// Somebody who watches as a real viewer does: after a gap, nothing till the next key frame, and one is asked for. A test
-/// machine may be too busy to see every picture.
-struct Viewer {
-    pictures: Subscription,
-    eye: Eye,
-    blind: bool,
-}
-
-impl Viewer {
-    fn of(running: &Running) -> Self {
-        Self { pictures: running.hub.subscribe(StreamId::Main), eye: Eye::new(), blind: true }
-    }
-
-    async fn next(&mut self) -> Arc<Picture> {
-        loop {
-            match tokio::time::timeout(PATIENCE, self.pictures.next()).await.expect("a picture") {
-                Event::Picture(picture) if picture.frame.key || !self.blind => {
-                    self.blind = false;
-                    self.eye.see(&picture.frame.data);
-                    return picture;
-                }
-                Event::Picture(_) => {}
-                Event::Lagged(n) => {
-                    println!("{n} pictures missed");
-                    self.blind = true;
-                    self.pictures.want_key_frame();
-                }
-                Event::Closed => panic!("closed"),
-            }
-        }
-    }
-
-    async fn watch(&mut self, pictures: u64) {
-        for _ in 0..pictures {
-            self.next().await;
-        }
-    }
-
-    /// Watches till the next key frame; when that was captured.
-    async fn key(&mut self) -> Instant {
-        loop {
-            let picture = self.next().await;
-            if picture.frame.key {
-                return picture.frame.captured;
-            }
-        }
-    }
 }
 
 #[tokio::test]

@@ -204,7 +204,7 @@ impl Helm {
         }
         let pictures = (self.steering.interval().as_secs_f64() * rate.fps()).round() as i32;
         for id in INTERVALS {
-            set(node, id, pictures);
+            set(node, id, "pictures from one key frame to the next", pictures);
         }
         if self.steering.bitrate == RateControl::Control {
             self.set_bitrate(node, bitrate);
@@ -268,7 +268,9 @@ impl Helm {
     fn set_bitrate(&mut self, node: &Node, bitrate: Bitrate) {
         self.bitrate = bitrate;
         match self.steering.bitrate {
-            RateControl::Control => set(node, cid::BITRATE, i32::try_from(bitrate.bps()).unwrap_or(i32::MAX)),
+            RateControl::Control => {
+                set(node, cid::BITRATE, "bit/s", i32::try_from(bitrate.bps()).unwrap_or(i32::MAX));
+            }
             RateControl::ExtensionUnit => {
                 if let Some(remote) = &self.remote {
                     remote.bitrate(bitrate);
@@ -280,11 +282,11 @@ impl Helm {
 }
 
 /// Sets a control where there is one, and notes what the device made of it.
-fn set(node: &Node, id: u32, value: i32) {
+fn set(node: &Node, id: u32, of: &str, value: i32) {
     if set_control(node, id, value).is_ok() {
         match get_control(node, id) {
-            Ok(now) => debug!("control {id:#x}: {now} of {value}"),
-            Err(error) => debug!("control {id:#x}: {value}, and {error} when it was read back"),
+            Ok(now) => debug!("the driver took {now} {of} of {value}"),
+            Err(error) => debug!("the driver took {value} {of}, and says when asked: {error}"),
         }
     }
 }

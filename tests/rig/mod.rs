@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 
 pub mod usb;
+pub mod viewer;
 
 use std::path::Path;
 use std::sync::Arc;
