@@ -102,6 +102,21 @@ test('each viewer has its own, and the choice outlives a reload and a new start 
   await other.close();
 });
 
+test('on a phone it fits beside the buttons', async () => {
+  const page = await watch(browser, daemon.link, daemon.camera);
+  await choice(page, 'low').waitFor();
+  for (const [width, height] of [[390, 844], [360, 740], [320, 568]]) {
+    await page.setViewportSize({ width, height });
+    const [options, ...buttons] = await Promise.all(['#quality .options', '#pip', '#details-button', '#fullscreen']
+      .map(it => page.locator(it).boundingBox()));
+    assert.ok(options.x >= 0 && options.height >= 44, `at ${width}: ${JSON.stringify(options)}`);
+    const edges = [options, ...buttons].flatMap(box => [box.x, box.x + box.width]);
+    assert.deepEqual(edges, edges.toSorted((a, b) => a - b), `at ${width} they overlap`);
+    assert.ok(edges.at(-1) <= width, `at ${width} the last one ends at ${edges.at(-1)}`);
+  }
+  await page.close();
+});
+
 test('a camera without a low stream: no choice; and one that lost it says so', async () => {
   const config = path.join(stage.folder('config'), 'lunette.toml');
   fs.writeFileSync(config, `camera = "testcard"\n[video.low]\nenabled = false\n[local]\nlisten = "127.0.0.1:${await freePort()}"\n`);
