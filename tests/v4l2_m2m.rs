@@ -17,14 +17,16 @@ use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use lunette::camera::choose::{Plan, choose_for};
 use lunette::camera::device::{ControlKind, DeviceInfo, NodeKind, Planes};
-use lunette::camera::{self};
+use lunette::camera::step::{Clock, Step};
+use lunette::camera::{self, v4l2};
 use lunette::config::{Camera, Encoder, Video};
 use lunette::hub::Subscription;
 use lunette::media::status::{CameraState, CameraStatus};
 use lunette::media::stream::StreamId;
 use lunette::media::units::{Bitrate, FrameRate, Size};
-use rig::{Eye, PATIENCE, Running, next, next_key};
+use rig::{Eye, PATIENCE, Running, next, next_key, watched};
 
 /// The machine has one camera and one encoder.
 static MACHINE: Mutex<()> = Mutex::new(());
@@ -226,6 +228,32 @@ async fn key_frames_come_when_they_are_asked_for() {
         }
         bench.over(running, viewer).await;
     }
+}
+
+#[test]
+fn the_bitrate_follows_at_once_both_ways() {
+    let bench = Bench::new();
+    let choice = choose_for(&bench.camera, &camera::list(), &video()).unwrap();
+    let Plan::Raw(target, format, maker) = choice.plan else { panic!("{}", choice.reason) };
+    let (video, bitrate) = (video(), Bitrate::kbps(2000));
+    let mut raw = v4l2::Raw::open(&target, format, &maker, &video, &watched(bitrate), Clock::start()).unwrap();
+    let mut sizes = Vec::new();
+    for kbps in [2000, 200, 2000] {
+        raw.set_bitrate(StreamId::Main, Bitrate::kbps(kbps)).unwrap();
+        let (mut seen, begin) = (Vec::new(), Instant::now());
+        // Those that were in the encoder already may be of the old bitrate.
+        while seen.len() < 10 {
+            assert!(begin.elapsed() < PATIENCE, "{} pictures", seen.len());
+            if let Step::Picture(_, frame, _) = raw.step().unwrap()
+                && !frame.key
+            {
+                seen.push(frame.data.len());
+            }
+        }
+        sizes.push(seen[5..].iter().sum::<usize>() / 5);
+    }
+    println!("bytes a picture: {sizes:?}");
+    assert!(sizes[0] > 4 * sizes[1] && sizes[2] > 4 * sizes[1], "{sizes:?}");
 }
 
 #[tokio::test]

@@ -18,14 +18,15 @@ const hand = command => execFileSync('mosquitto_pub', ['-h', '10.77.0.1', '-t', 
 
 before(async () => {
   broker = await stage.mosquitto([1883, 9001], '10.77.0.1');
-  const modules = ['dummy_hcd', 'raw_gadget', 'uvcvideo', 'vivid n_devs=1 node_types=1'].flatMap(m => ['-m', m]);
+  const vivid = 'vivid n_devs=2 node_types=0x1,0x1';
+  const modules = ['dummy_hcd', 'raw_gadget', 'uvcvideo', vivid, 'vh264'].flatMap(m => ['-m', m]);
   const command = [path.join(vm, 'cameras'), binary, path.join(out, 'uvccam'), path.join(out, 'clip.h264'), out];
   guest = start(path.join(vm, 'umlvm'), ['-n', 'tap0', '-t', '600', ...modules, '-w', out, '--', ...command]);
   stage.onClose(async () => {
     hand('stop');
     await guest.stop();
   });
-  for (const name of ['usb', 'vivid']) {
+  for (const name of ['usb', 'vivid', 'hardware']) {
     [, cameras[name]] = await guest.says(new RegExp(`^${name}: .*camera id (\\w{26})`), { timeout: 60_000 });
     await guest.says(new RegExp(`^${name}: .*connected to the broker`), { timeout: 60_000 });
   }
@@ -59,9 +60,8 @@ test('a USB camera that gives H.264 is passed through untouched', async () => {
   await page.close();
 });
 
-test('raw pictures go through the software encoder', async () => {
-  const page = await watch(browser, link, cameras.vivid);
-  // vivid shows color bars with a running clock: neither black nor still.
+// vivid shows color bars with a running clock: neither black nor still.
+async function colorBarsMove(page) {
   const look = () => page.evaluate(() => {
     const video = document.querySelector('#video');
     const canvas = new OffscreenCanvas(video.videoWidth, video.videoHeight);
@@ -73,10 +73,37 @@ test('raw pictures go through the software encoder', async () => {
   const bright = first.filter((v, i) => i % 4 < 3 && v > 150).length / (first.length * 0.75);
   const dark = first.filter((v, i) => i % 4 < 3 && v < 60).length / (first.length * 0.75);
   assert.ok(bright > 0.2 && dark > 0.2, `color bars: ${bright.toFixed(2)} bright, ${dark.toFixed(2)} dark`);
-  const from = await page.evaluate(() => window.lunette.stats().decoded);
-  await page.waitForFunction(n => window.lunette.stats().decoded > n + 5, from, { timeout: 30_000 });
+  await decodes(page, 5);
   const second = await look();
   assert.ok(first.some((v, i) => Math.abs(v - second[i]) > 60), 'it moves');
+}
+
+async function decodes(page, count) {
+  const from = await page.evaluate(() => window.lunette.stats().decoded);
+  await page.waitForFunction(n => window.lunette.stats().decoded > n, from + count, { timeout: 60_000 });
+}
+
+test('raw pictures go through the software encoder', async () => {
+  const page = await watch(browser, link, cameras.vivid);
+  await colorBarsMove(page);
+  await page.close();
+});
+
+test('raw pictures go through the hardware encoder, which may hang while somebody watches', async () => {
+  const said = what => guest.lines.filter(line => line.startsWith('hardware: ') && what.test(line));
+  const page = await watch(browser, link, cameras.hardware);
+  await colorBarsMove(page);
+  assert.equal(said(/encoded by .*vh264/).length, 1);
+  assert.equal(said(/reads the camera's memory; nothing is copied/).length, 1);
+  const session = await page.evaluate(() => window.lunette.session);
+  for (const [command, answer] of [['hang', /starting it again/], ['hang-always', /openh264 encodes the main stream/]]) {
+    hand(command);
+    await guest.says(new RegExp(`^hardware: .*${answer.source}`), { timeout: 60_000 });
+    await decodes(page, 10);
+    assert.equal(await page.evaluate(() => window.lunette.session), session, `${command}: the session never ended`);
+  }
+  hand('mend');
+  await colorBarsMove(page);
   await page.close();
 });
 
