@@ -66,49 +66,55 @@ fn nodes(names: &[&str]) -> Vec<DeviceInfo> {
 
 #[test]
 fn the_choice_is_right_on_every_board() {
-    const WEBCAM: &str = "uvcvideo “USB Camera”) gives MJPG 1280×720 at 30 fps; encoded by ";
-    // The board, what is on it, what is said of the camera.
-    let table: &[(&str, &[&str], &str)] = &[
+    const MJPG: &str = "uvcvideo “USB Camera”) gives MJPG 1280×720 at 30 fps; encoded by ";
+    const NOTHING: &str = "V4L2 nodes gives anything that can be used; showing the test card";
+    // The board, what is on it, what is said of the camera, and of what encodes it.
+    let table: &[(&str, &[&str], &str, &str)] = &[
         // A CSI camera is left to libcamera, though its pipeline lists formats that could be encoded.
+        ("raspberrypi,model-zero-2-w", &["bcm2835-codec", "bcm2835-isp", "unicam"], NOTHING, ""),
         (
-            "raspberrypi,model-zero-2-w",
-            &["bcm2835-codec", "bcm2835-isp", "unicam"],
-            "none of 11 V4L2 nodes gives anything",
+            "raspberrypi,3-model-b-plus",
+            &["bcm2835-codec", "bcm2835-isp", "uvc-webcam"],
+            MJPG,
+            "11 (bcm2835-codec “bcm2835-codec-encode”)",
         ),
-        ("raspberrypi,3-model-b-plus", &["bcm2835-codec", "bcm2835-isp", "uvc-webcam"], WEBCAM),
-        ("raspberrypi,4-model-b", &["bcm2835-codec", "bcm2835-isp", "unicam", "uvc-webcam"], WEBCAM),
+        (
+            "raspberrypi,4-model-b",
+            &["bcm2835-codec", "unicam", "uvc-webcam"],
+            MJPG,
+            "11 (bcm2835-codec “bcm2835-codec-encode”)",
+        ),
         (
             "raspberrypi,4-model-b",
             &["bcm2835-codec", "bcm2835-isp", "uvc-c920"],
             "C920”) gives H.264 640×480 at 30 fps; passed through",
+            "",
         ),
-        ("raspberrypi,5-model-b", &["rp1-cfe", "pispbe"], "none of 15 V4L2 nodes gives anything"),
-        ("raspberrypi,5-model-b", &["rp1-cfe", "pispbe", "uvc-webcam"], WEBCAM),
-        ("rockchip,rk3588", &["hantro-rk3588", "rkvdec"], "none of 3 V4L2 nodes gives anything"),
-        ("rockchip,rk3588", &["hantro-rk3588", "rkvdec", "uvc-webcam"], WEBCAM),
-        ("nvidia,p3767-0005", &["uvc-webcam"], WEBCAM),
-        ("fsl,imx8mp", &["vsi_v4l2", "uvc-webcam"], WEBCAM),
-        ("fsl,imx8mp", &["hantro-imx8mp", "uvc-webcam"], WEBCAM),
-        ("fsl,imx8qm", &["amphion", "uvc-webcam"], WEBCAM),
-        ("ti,am62a7", &["wave5", "uvc-webcam"], WEBCAM),
-        ("qcom,qcm6490", &["qcom-venus", "uvc-webcam"], WEBCAM),
-        ("qcom,sm8550", &["iris", "uvc-webcam"], WEBCAM),
-        (
-            "allwinner,sun50i-h618",
-            &["cedrus", "uvc-webcam"],
-            "uvcvideo “USB Camera”) gives YUYV 640×480 at 30 fps; encoded by ",
-        ),
-        ("a PC", &["uvc-h264"], "gives H.264 1280×720 at 30 fps; passed through"),
-        ("a PC", &["vivid-vh264"], "(vivid) gives YU12 1280×720 at 30 fps; encoded by "),
-        ("a PC", &[], "there is no /dev/video*"),
+        ("raspberrypi,5-model-b", &["rp1-cfe", "pispbe"], NOTHING, ""),
+        ("raspberrypi,5-model-b", &["rp1-cfe", "pispbe", "uvc-webcam"], MJPG, "openh264"),
+        ("rockchip,rk3588", &["hantro-rk3588", "rkvdec"], NOTHING, ""),
+        // Its encoder among the decoders gives JPEG.
+        ("rockchip,rk3588", &["hantro-rk3588", "rkvdec", "uvc-webcam"], MJPG, "openh264"),
+        ("nvidia,p3767-0005", &["uvc-webcam"], MJPG, "openh264"),
+        ("fsl,imx8mp", &["vsi_v4l2", "uvc-webcam"], MJPG, "(vsi_v4l2 “vsi_v4l2enc”)"),
+        ("fsl,imx8mp", &["hantro-imx8mp", "uvc-webcam"], MJPG, "openh264"),
+        ("fsl,imx8qm", &["amphion", "uvc-webcam"], MJPG, "(amphion-vpu “amphion vpu encoder”)"),
+        ("ti,am62a7", &["wave5", "uvc-webcam"], MJPG, "(wave5-enc)"),
+        ("qcom,qcm6490", &["qcom-venus", "uvc-webcam"], MJPG, "(qcom-venus “Qualcomm Venus video encoder”)"),
+        ("qcom,sm8550", &["iris", "uvc-webcam"], MJPG, "(iris_driver “Iris Encoder”)"),
+        ("allwinner,sun50i-h618", &["cedrus", "uvc-webcam"], "gives YUYV 640×480 at 30 fps; encoded by ", "openh264"),
+        ("a PC", &["uvc-h264"], "gives H.264 1280×720 at 30 fps; passed through", ""),
+        ("a PC", &["vivid-vh264"], "(vivid) gives YU12 1280×720 at 30 fps; encoded by ", "(vh264 “vh264-encoder”)"),
+        ("a PC", &[], "there is no /dev/video*; showing the test card", ""),
     ];
     let mut used: HashSet<&str> = HashSet::new();
-    for (compatible, names, reason) in table {
+    for (compatible, names, camera, encoder) in table {
         used.extend(names.iter());
         let board = board::find(&[(*compatible).to_owned()]);
         let video = Config::parse(&board.defaults().text).unwrap().video;
         let choice = choose(&nodes(names), &video);
-        assert!(choice.reason.contains(reason), "{compatible} with {names:?}: {}", choice.reason);
+        let reason = &choice.reason;
+        assert!(reason.contains(camera) && reason.ends_with(encoder), "{compatible} with {names:?}: {reason}");
     }
     let unused: Vec<_> = all().into_iter().filter(|name| !used.contains(name.as_str())).collect();
     assert!(unused.is_empty(), "no board has {unused:?}");

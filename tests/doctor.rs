@@ -68,9 +68,16 @@ fn is_bad(finding: &Value) -> bool {
 async fn broker(acl: &str) -> Mosquitto {
     // With a queue of 0 messages mosquitto 2.0 may end a connection when it denies a message.
     let lines = "allow_anonymous false\npassword_file DIR/passwords\nacl_file DIR/acl\nmax_queued_messages 1000";
-    let broker = Mosquitto::start_with(lines).await;
+    let mut broker = Mosquitto::start_with(lines).await;
     fs::write(broker.path("acl"), acl).unwrap();
-    broker.passwords(&[("camera", "richtig"), ("viewer", "geheim")], 1).await;
+    for (user, password) in [("camera", "richtig"), ("viewer", "geheim")] {
+        let status =
+            Command::new("mosquitto_passwd").arg("-b").args([&broker.path("passwords"), user, password]).status();
+        assert!(status.expect("mosquitto_passwd, of Debian's package mosquitto").success());
+    }
+    // A signal to read them again could come before it is ready for one.
+    broker.kill();
+    broker.run().await;
     broker
 }
 
@@ -228,7 +235,8 @@ fn a_node_that_may_not_be_opened_is_said_with_its_group() {
     fs::set_permissions(&node, fs::Permissions::from_mode(0o000)).unwrap();
     fs::create_dir(place.path("root/etc")).unwrap();
     let group = std::os::unix::fs::MetadataExt::gid(&fs::metadata(&node).unwrap());
-    fs::write(place.path("root/etc/group"), format!("cameras:x:{group}:\n")).unwrap();
+    fs::write(place.path("root/etc/group"), format!("{}:x:{group}:\n", if group == 0 { "root" } else { "cameras" }))
+        .unwrap();
     for open in [place.dir.path().to_owned(), place.path("root"), place.path("root/dev"), place.path("state")] {
         fs::set_permissions(open, fs::Permissions::from_mode(0o777)).unwrap();
     }
@@ -242,5 +250,8 @@ fn a_node_that_may_not_be_opened_is_said_with_its_group() {
     let root = place.path("root");
     let (findings, code) = findings(&place.run(command, "", &["--root", root.to_str().unwrap()]));
     let said = of(&findings, "nodes");
-    assert_eq!((code, said), (1, vec![("fail", "/dev/video0: permission denied; it is for the group cameras")]));
+    // The test card needs none.
+    let group = if group == 0 { "root alone" } else { "the group cameras" };
+    let denied = format!("/dev/video0: permission denied; it is for {group}");
+    assert_eq!((code, said), (0, vec![("warn", denied.as_str())]));
 }

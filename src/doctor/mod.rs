@@ -20,7 +20,7 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 
 use crate::board::{self, Board};
-use crate::config::{Config, ConfigError, Loaded};
+use crate::config::{Camera, Config, ConfigError, Loaded};
 use crate::identity::Identity;
 use finding::{Area, Finding, Verdict};
 
@@ -121,7 +121,8 @@ pub fn examine(loaded: &Result<Loaded, ConfigError>, root: &Path, tell: &mut dyn
     report.add(machine::examine(root, SystemTime::now()));
     report.look("the devices");
     let devices = root.to_owned();
-    report.within("nodes", Area::Devices, move || nodes::examine(&devices));
+    let needed = loaded.as_ref().is_ok_and(|l| matches!(l.config.camera, Camera::Auto | Camera::V4l2(_)));
+    report.within("nodes", Area::Devices, move || nodes::examine(&devices, needed));
     match loaded {
         Ok(loaded) => {
             report.add(config(loaded, &board));

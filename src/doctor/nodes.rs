@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::finding::{Area, Finding};
+use super::finding::{Area, Finding, Verdict};
 
 /// A node, and what came of opening it.
 #[derive(Debug)]
@@ -18,9 +18,12 @@ pub struct Node {
     pub opened: io::Result<()>,
 }
 
-/// The video nodes and the DMA heaps below `root`.
-pub fn examine(root: &Path) -> Vec<Finding> {
+/// The video nodes and the DMA heaps below `root`. `needed`: whether the configured camera is one of them.
+pub fn examine(root: &Path, needed: bool) -> Vec<Finding> {
     let mut findings = video(&nodes(root, "dev", "video"));
+    for finding in findings.iter_mut().filter(|f| f.verdict == Verdict::Fail && !needed) {
+        finding.verdict = Verdict::Warn;
+    }
     findings.extend(heaps(&nodes(root, "dev/dma_heap", "")));
     findings
 }
@@ -115,7 +118,6 @@ fn group(groups: &str, gid: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::finding::Verdict;
 
     fn node(number: u32, errno: Option<i32>) -> Node {
         let opened = errno.map_or(Ok(()), |errno| Err(io::Error::from_raw_os_error(errno)));
@@ -155,11 +157,14 @@ mod tests {
         let found = nodes(root.path(), "dev", "video");
         let paths: Vec<_> = found.iter().map(|n| n.path.to_str().unwrap()).collect();
         assert_eq!((paths, found[0].group.as_str()), (vec!["/dev/video2", "/dev/video10"], "cameras"));
-        assert_eq!(examine(root.path()), [Finding::ok("nodes", Area::Devices, "all 2 video nodes may be opened")]);
+        assert_eq!(
+            examine(root.path(), true),
+            [Finding::ok("nodes", Area::Devices, "all 2 video nodes may be opened")]
+        );
         fs::remove_file(root.path().join("dev/dma_heap/system")).unwrap();
         // A link to nowhere is what a node without its driver looks like; even root cannot open it.
         std::os::unix::fs::symlink("/nowhere/at/all", root.path().join("dev/dma_heap/linux,cma")).unwrap();
-        let found = examine(root.path());
+        let found = examine(root.path(), true);
         assert_eq!((found.len(), found[1].id), (2, "heaps"));
     }
 
