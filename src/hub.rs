@@ -7,6 +7,7 @@
 
 mod heartbeat;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -80,7 +81,13 @@ pub struct Subscription {
     stream: StreamId,
     pictures: broadcast::Receiver<Arc<Picture>>,
     inner: Arc<Inner>,
+    /// `None` while it is the second of one viewer.
+    seat: Option<Seat>,
 }
+
+/// One viewer, who counts once, however many streams it looks at. Leaving is dropping it.
+#[derive(Debug)]
+struct Seat(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -89,6 +96,7 @@ struct Inner {
     demand: watch::Sender<Demand>,
     wishes: Mutex<PerStream<Wishes>>,
     heart: Heartbeat,
+    seats: AtomicUsize,
 }
 
 /// Opens a hub. The camera reads what is wanted from the receiver.
@@ -101,6 +109,7 @@ pub fn open(bitrates: PerStream<Bitrate>) -> (Publisher, Hub, watch::Receiver<De
         demand,
         wishes: Mutex::default(),
         heart: Heartbeat::new(),
+        seats: AtomicUsize::new(0),
     });
     (Publisher(inner.clone()), Hub(inner), wanted)
 }
@@ -152,11 +161,10 @@ impl Publisher {
 impl Hub {
     /// Begins to watch a stream. The first picture is a key frame only when [`Subscription::want_key_frame`] was called.
     pub fn subscribe(&self, stream: StreamId) -> Subscription {
-        let pictures = self.0.pictures[stream].subscribe();
-        let mut wishes = self.0.wishes();
-        wishes[stream].viewers += 1;
-        self.0.demand.send_if_modified(|demand| !std::mem::replace(&mut demand[stream].watched, true));
-        Subscription { stream, pictures, inner: self.0.clone() }
+        self.0.seats.fetch_add(1, Ordering::Relaxed);
+        let mut subscription = Subscription::open(&self.0, stream);
+        subscription.seat = Some(Seat(self.0.clone()));
+        subscription
     }
 
     /// The camera's state, now and at each change.
@@ -171,12 +179,30 @@ impl Hub {
 
     /// How many watch.
     pub fn viewers(&self) -> usize {
-        let wishes = self.0.wishes();
-        wishes.main.viewers + wishes.low.viewers
+        self.0.seats.load(Ordering::Relaxed)
     }
 }
 
 impl Subscription {
+    fn open(inner: &Arc<Inner>, stream: StreamId) -> Self {
+        let pictures = inner.pictures[stream].subscribe();
+        let mut wishes = inner.wishes();
+        wishes[stream].viewers += 1;
+        inner.demand.send_if_modified(|demand| !std::mem::replace(&mut demand[stream].watched, true));
+        Self { stream, pictures, inner: inner.clone(), seat: None }
+    }
+
+    /// Begins to watch another stream beside this one, as the same viewer.
+    pub fn beside(&self, stream: StreamId) -> Self {
+        Self::open(&self.inner, stream)
+    }
+
+    /// Takes the place of another one of the same viewer.
+    pub fn replace(mut self, other: &mut Self) {
+        self.seat = other.seat.take();
+        *other = self;
+    }
+
     /// What is watched.
     pub fn stream(&self) -> StreamId {
         self.stream
@@ -201,6 +227,12 @@ impl Subscription {
         if due {
             self.inner.force_key_frame(self.stream);
         }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.seats.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -255,104 +287,5 @@ impl Wishes {
 }
 
 #[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-
-    use super::*;
-    use crate::media::units::MediaTime;
-
-    const MAIN: StreamId = StreamId::Main;
-
-    fn frame(n: u64, key: bool) -> Frame {
-        let data = Bytes::from_static(&[0, 0, 0, 1, 0x41, 1, 2, 3]);
-        Frame { at: MediaTime(n), captured: Instant::now(), key, data }
-    }
-
-    fn number(event: &Event) -> Option<u64> {
-        match event {
-            Event::Picture(picture) => Some(picture.frame.at.0),
-            _ => None,
-        }
-    }
-
-    #[tokio::test]
-    async fn demand_follows_the_viewers() {
-        let (_publisher, hub, demand) = open(PerStream::from_fn(|_| Bitrate::kbps(1000)));
-        assert!(!demand.borrow().main.watched);
-        let (a, b) = (hub.subscribe(MAIN), hub.subscribe(MAIN));
-        assert!(demand.borrow().main.watched);
-        drop(a);
-        assert!(demand.borrow().main.watched);
-        drop(b);
-        assert!(!demand.borrow().main.watched);
-        assert_eq!(hub.viewers(), 0);
-    }
-
-    #[tokio::test]
-    async fn a_slow_viewer_lags_and_the_others_get_everything() {
-        let (publisher, hub, _demand) = open(PerStream::from_fn(|_| Bitrate::kbps(1000)));
-        let (mut slow, mut fast) = (hub.subscribe(MAIN), hub.subscribe(MAIN));
-        let pictures = RING as u64 * 3;
-        for n in 0..pictures {
-            publisher.publish(MAIN, frame(n, n == 0));
-            assert_eq!(number(&fast.next().await), Some(n));
-        }
-        assert!(matches!(slow.next().await, Event::Lagged(n) if n == pictures - RING as u64));
-        assert_eq!(number(&slow.next().await), Some(pictures - RING as u64));
-    }
-
-    #[tokio::test]
-    async fn wishes_for_key_frames_are_coalesced_and_none_is_lost() {
-        let (publisher, hub, demand) = open(PerStream::from_fn(|_| Bitrate::kbps(1000)));
-        let viewers: Vec<_> = (0..50).map(|_| hub.subscribe(MAIN)).collect();
-        for viewer in &viewers {
-            viewer.want_key_frame();
-        }
-        assert_eq!(demand.borrow().main.key_frames, 1, "fifty wishes, one key frame");
-        publisher.publish(MAIN, frame(0, false));
-        assert_eq!(demand.borrow().main.key_frames, 1, "the wish that came too early waits");
-        publisher.publish(MAIN, frame(1, true));
-        viewers[0].want_key_frame();
-        tokio::time::sleep(KEY_FRAME_SPACING).await;
-        publisher.publish(MAIN, frame(2, false));
-        assert_eq!(demand.borrow().main.key_frames, 2, "and is granted when it is due");
-    }
-
-    #[test]
-    fn a_key_frame_that_came_by_itself_grants_the_wish() {
-        let (mut wishes, now) = (Wishes { viewers: 1, ..Wishes::default() }, Instant::now());
-        wishes.key_frame_wanted = true;
-        assert!(wishes.key_frame_due(now));
-        wishes.key_frame_wanted = true;
-        wishes.key_frame_came();
-        assert!(!wishes.key_frame_due(now + KEY_FRAME_SPACING * 2));
-    }
-
-    #[test]
-    fn a_status_that_did_not_change_wakes_nobody() {
-        let (publisher, hub, _demand) = open(PerStream::from_fn(|_| Bitrate::kbps(1000)));
-        let mut status = hub.status();
-        status.borrow_and_update();
-        publisher.report(CameraStatus::default());
-        assert!(!status.has_changed().expect("open"));
-        publisher.report(CameraStatus { text: "new".into(), ..CameraStatus::default() });
-        assert!(status.has_changed().expect("open"));
-    }
-
-    #[tokio::test]
-    async fn streams_do_not_mix() {
-        let (publisher, hub, demand) = open(PerStream { main: Bitrate::kbps(1000), low: Bitrate::kbps(200) });
-        let mut low = hub.subscribe(StreamId::Low);
-        low.want_key_frame();
-        let now = *demand.borrow();
-        assert!(now.watched() && !now.main.watched && now.low.watched);
-        assert_eq!((now.main.key_frames, now.low.key_frames), (0, 1));
-        let mut main = hub.subscribe(MAIN);
-        publisher.publish(MAIN, frame(1, true));
-        publisher.publish(StreamId::Low, frame(2, true));
-        assert_eq!((number(&low.next().await), number(&main.next().await)), (Some(2), Some(1)));
-        drop(low);
-        assert!(!demand.borrow().low.watched && demand.borrow().main.watched);
-        assert_eq!(hub.viewers(), 1);
-    }
-}
+#[path = "hub_tests.rs"]
+mod tests;

@@ -217,8 +217,8 @@ impl Worker {
     fn report_live(&mut self, live: &Live) {
         let PerStream { main, low } = live.info.clone();
         let mut main = main.unwrap_or_default();
-        // When only the low stream is watched, the main one is what it was.
-        let before = self.out.status().stream;
+        // When only the low stream is watched, the main one of this camera is what it was.
+        let before = Some(self.out.status().stream).filter(|before| before.source == main.source).unwrap_or_default();
         main.size = main.size.or(before.size);
         main.profile = main.profile.or(before.profile);
         let shape = main.size.map_or(String::new(), |size| format!(" {size}"));

@@ -86,6 +86,8 @@ impl Watching<'_> {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let pulse = self.peer.pulse.clone();
         let mut connected = false;
+        // What changed since the offer was looked at counts too.
+        self.status.mark_changed();
         let end = loop {
             tokio::select! {
                 left = told_to_leave(&mut leave) => break left,
@@ -97,7 +99,7 @@ impl Watching<'_> {
                 event = subscription.next() => if let Some(end) = self.picture(event, &subscription).await { break end },
                 picture = first_key(&mut self.progress.next) => {
                     if let Some(next) = self.progress.next.take() {
-                        subscription = next;
+                        next.replace(&mut subscription);
                         self.progress.gate.missed(0);
                         self.say_stream(subscription.stream(), None).await;
                         if let Some(end) = self.picture(picture, &subscription).await { break end }
@@ -152,7 +154,10 @@ impl Watching<'_> {
             Some(PeerEvent::Candidate(candidate)) => {
                 self.context.outbox.send(self.viewer, &Response::Candidate { session: self.session, candidate });
             }
-            Some(PeerEvent::ControlOpen) => self.say_status().await,
+            Some(PeerEvent::ControlOpen) => {
+                self.say_status().await;
+                self.say_stream(subscription.stream(), None).await;
+            }
             Some(PeerEvent::Control(text)) => match control::parse(&text) {
                 Some(FromViewer::Ping { id, t }) => {
                     self.peer.say(&ToViewer::Pong { id, t, wall: unix_ms(SystemTime::now()) }).await;
@@ -174,7 +179,7 @@ impl Watching<'_> {
         } else if self.is_absent(to) {
             self.say_stream(subscription.stream(), Some(no_stream(to))).await;
         } else {
-            let next = self.context.hub.subscribe(to);
+            let next = subscription.beside(to);
             next.want_key_frame();
             self.progress.next = Some(next);
         }

@@ -28,6 +28,7 @@ use webrtc::peer_connection::{
 use super::control;
 use super::offer::{Choice, PLAYOUT_DELAY};
 use crate::hub::Picture;
+use crate::media::units::MediaTime;
 use crate::signal::message::Candidate;
 use handler::{Control, Handler};
 
@@ -109,8 +110,9 @@ pub struct Peer {
     payload_type: u8,
     ssrc: u32,
     timestamp_offset: u32,
-    /// Of the last picture; no two pictures have the same, though two streams may have pictures of one moment.
-    timestamp: Mutex<Option<u32>>,
+    /// Moment and RTP timestamp of the last picture; no two pictures have the same timestamp, though two streams may have
+    /// pictures of one moment.
+    last: Mutex<Option<(MediaTime, u32)>>,
     /// The viewer's signs of life.
     pub pulse: Arc<Pulse>,
 }
@@ -173,7 +175,7 @@ impl Peer {
             payload_type: settings.choice.payload_type,
             ssrc,
             timestamp_offset: word(4),
-            timestamp: Mutex::new(None),
+            last: Mutex::new(None),
             pulse,
         };
         let answer = peer.negotiate(offer, &handler.gathered).await?;
@@ -215,11 +217,12 @@ impl Peer {
 
     /// The same, but always after the one before.
     fn next_timestamp(&self, picture: &Picture) -> u32 {
-        let (mut last, wanted) = (lock(&self.timestamp), self.timestamp(picture));
-        // Modulo 2³²: half of the circle is after, half before.
-        let next = last.filter(|last| wanted.wrapping_sub(*last).wrapping_sub(1) >= 1 << 31);
-        let timestamp = next.map_or(wanted, |last| last.wrapping_add(1));
-        *last = Some(timestamp);
+        let (mut last, at, wanted) = (lock(&self.last), picture.frame.at, self.timestamp(picture));
+        let timestamp = match *last {
+            Some((before, timestamp)) if at <= before => timestamp.wrapping_add(1),
+            _ => wanted,
+        };
+        *last = Some((last.map_or(at, |(before, _)| before.max(at)), timestamp));
         timestamp
     }
 
