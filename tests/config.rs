@@ -138,6 +138,13 @@ fn the_low_stream_follows_the_main_one() {
 }
 
 #[test]
+fn what_software_encodes_is_not_left_to_hardware() {
+    let wrong = error("camera = \"testcard\"\n[video]\nencoder = \"hardware\"");
+    assert!(wrong.starts_with("lunette.toml:3:11: the test card is encoded by software"), "{wrong}");
+    assert_eq!(Fixture::new("[video]\nencoder = \"hardware\"").config().camera, Camera::Auto);
+}
+
+#[test]
 fn a_wrong_value_has_a_caret_under_it() {
     assert_eq!(
         error("# a comment\n[video]\nsize = \"wide\" # how wide?\n"),

@@ -145,6 +145,10 @@ pub fn choose(devices: &[DeviceInfo], wanted: &Video) -> Choice {
     let any = coded.or_else(|| cameras().find_map(|device| raw(device, devices, wanted).ok()));
     any.unwrap_or_else(|| {
         let nodes = devices.len();
+        let no_encoder = |device| raw(device, devices, wanted).err().filter(|e| matches!(e, Lost::NoEncoder { .. }));
+        if let Some(lost) = cameras().find_map(no_encoder) {
+            return Choice { plan: Plan::TestCard, reason: format!("{lost}; showing the test card") };
+        }
         let why = match devices.iter().find_map(|device| match &device.node {
             NodeKind::Unreadable(why) => Some(why),
             _ => None,

@@ -99,6 +99,11 @@ impl Gst {
             }
         }
         let tail = Tail::new(video, demand.main.bitrate, recipe.open_ended);
+        if Running::too_many_hang() {
+            return Err(Lost::Stuck(
+                "earlier GStreamer pipelines hang and do not stop; only restarting Lunette helps".into(),
+            ));
+        }
         let running = Running::start(bin, tail).map_err(lost)?;
         let times = Times::start(Instant::now());
         let (label, rate, output) = (recipe.label, video.fps, Output::Unknown);
@@ -128,6 +133,10 @@ impl Gst {
                 None => Ok(Step::Nothing),
             };
         };
+        // Also while pictures flow: nobody else reads what the elements say, and it is kept until it is read.
+        if let Some(text) = self.running.trouble(std::time::Duration::ZERO) {
+            return Err(Lost::Gst(text));
+        }
         let captured = self.times.of(self.running.age(&sample), Instant::now());
         let coded = sample.caps().and_then(|caps| caps.structure(0)).is_some_and(|s| s.name() == "video/x-h264");
         if let Some(rate) = sample.caps().and_then(pixels::rate) {

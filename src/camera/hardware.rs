@@ -7,8 +7,8 @@ use tracing::{info, warn};
 
 use super::choose::{Codec, RawFormat};
 use super::ladder::{Ladder, Rung};
-use super::m2m::{Colour, Feed, Layout, M2m, Settings, is_news};
-pub use super::m2m::{M2mError, Output};
+use super::m2m::{Colour, Feed, Layout, M2m, Settings};
+pub use super::m2m::{M2mError, Output, is_news};
 use super::picture::I420;
 use super::sys::{Filled, Node};
 use crate::config::Profile;
@@ -29,6 +29,13 @@ pub struct Direct {
     pub colour: Colour,
     /// The buffers' memory by their number, for other drivers. Empty when the capture device does not give it away.
     pub exports: Vec<OwnedFd>,
+}
+
+impl Direct {
+    /// Whether so many bytes can hold a picture.
+    pub fn holds(&self, bytes: usize) -> bool {
+        bytes >= self.layout.bytes()
+    }
 }
 
 /// What an encoder is wanted for.
@@ -82,8 +89,11 @@ impl Hardware {
         let m2m = hardware.start()?;
         // Memory that others fill must have the very layout that the encoder wants.
         let same = direct.is_some_and(|direct| direct.layout == *m2m.layout());
+        let enough = m2m.buffers() >= exports as usize;
         hardware.m2m = Some(m2m);
-        if hardware.feed == Feed::Import && !same {
+        if hardware.feed == Feed::Import && !enough {
+            hardware.write_instead("it has fewer buffers than the camera")?;
+        } else if hardware.feed == Feed::Import && !same {
             let wants = hardware.m2m.as_ref().map_or(0, |m2m| m2m.layout().stride);
             let has = hardware.settings.stride;
             hardware.write_instead(&format!("its rows are {wants} bytes apart, the camera's {has}"))?;
@@ -174,6 +184,10 @@ impl Hardware {
     pub fn take(&mut self) -> Result<Option<Output>, M2mError> {
         let Some(m2m) = &mut self.m2m else { return Ok(None) };
         match m2m.take() {
+            Ok(Some(Output::Damaged(why))) => {
+                self.force_key()?;
+                Ok(Some(Output::Damaged(why)))
+            }
             Ok(output) => Ok(output),
             Err(error) => self.climb(error).map(|()| None),
         }

@@ -30,6 +30,18 @@ pub enum Output {
     Alive,
 }
 
+impl Direct {
+    /// Never called.
+    pub fn holds(&self, _bytes: usize) -> bool {
+        match *self {}
+    }
+}
+
+/// Never asked for.
+pub fn is_news(_path: &std::path::Path, _size: Size, _text: &str) -> bool {
+    true
+}
+
 /// What an encoder is wanted for.
 #[allow(missing_docs, dead_code, reason = "see hardware.rs")]
 #[derive(Clone, Copy, Debug)]

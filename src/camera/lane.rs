@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use tracing::warn;
+use tracing::{debug, warn};
 
 use super::choose::Codec;
-use super::hardware::{Direct, Hardware, Loan, M2mError, Output, Wanted};
+use super::hardware::{self, Direct, Hardware, Loan, M2mError, Output, Wanted};
 use super::lost::Lost;
 use super::openh264;
 use super::picture::I420;
@@ -194,10 +194,19 @@ impl Lane {
         self.close();
         let Some(codec) = self.codec.take() else { return Ok(()) };
         if !codec.replaceable {
-            return Err(Lost::Encoder { encoder: codec.label, why: error.to_string() });
+            // Said by whoever gets it. The next try, if there is one, has the same encoder and no other.
+            let lost = Lost::Encoder { encoder: codec.label.clone(), why: error.to_string() };
+            self.codec = Some(codec);
+            return Err(lost);
         }
-        let stream = self.stream;
-        warn!("{}: {error}; openh264 encodes the {stream} stream until the camera is opened again", codec.label);
+        let (label, stream) = (&codec.label, self.stream);
+        let text = format!("{error}; openh264 encodes the {stream} stream until the camera is opened again");
+        // The camera is opened whenever somebody begins to watch.
+        if hardware::is_news(&codec.path, self.wanted.size, &text) {
+            warn!("{label}: {text}")
+        } else {
+            debug!("{label}: {text}")
+        }
         Ok(())
     }
 

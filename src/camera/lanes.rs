@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use tracing::warn;
+
 use super::choose::Codec;
 use super::hardware::{Direct, Loan, Wanted};
 use super::lane::Lane;
@@ -61,6 +63,11 @@ impl Lanes {
         self.lanes.main.watched && self.lanes.main.is_hardware() && self.direct.is_some()
     }
 
+    /// Whether so many bytes can be a picture that is lent.
+    pub fn fits_loan(&self, bytes: usize) -> bool {
+        self.direct.as_ref().is_none_or(|direct| direct.holds(bytes))
+    }
+
     /// Whether any stream wants pixels that were read.
     pub fn takes_pixels(&self) -> bool {
         let low = self.lanes.low.watched && self.shrinker.is_some();
@@ -114,11 +121,30 @@ impl Lanes {
     /// When the encoder fails.
     pub fn rest(&mut self) -> Result<Option<Step>, Lost> {
         if let (Some(shrinker), Some(captured)) = (&self.shrinker, self.small.take()) {
-            self.lanes.low.encode(shrinker.picture(), captured)?;
+            let done = self.lanes.low.encode(shrinker.picture(), captured).map(|()| None);
+            if let Some(step) = self.without_low(done)? {
+                return Ok(Some(step));
+            }
         }
         match self.lanes.main.take()? {
-            None => self.lanes.low.take(),
+            None => {
+                let taken = self.lanes.low.take();
+                self.without_low(taken)
+            }
             some => Ok(some),
+        }
+    }
+
+    /// A low stream that has no encoder is none; the main stream goes on.
+    fn without_low(&mut self, done: Result<Option<Step>, Lost>) -> Result<Option<Step>, Lost> {
+        match done {
+            Err(lost @ Lost::Encoder { .. }) => {
+                warn!("{lost}; there is no low stream until the camera is opened again");
+                self.shrinker = None;
+                self.lanes.low.watch(false);
+                Ok(Some(Step::Changed))
+            }
+            done => done,
         }
     }
 
@@ -132,6 +158,9 @@ impl Lanes {
     /// Begins or ends a stream. It begins with a key frame.
     pub fn watch(&mut self, stream: StreamId, watched: bool) {
         self.lanes[stream].watch(watched);
+        if stream == StreamId::Low {
+            self.small = None;
+        }
     }
 
     /// Makes the next picture a key frame.
@@ -139,7 +168,16 @@ impl Lanes {
     /// # Errors
     /// When the encoder fails.
     pub fn force_key(&mut self, stream: StreamId) -> Result<(), Lost> {
-        self.lanes[stream].force_key()
+        let done = self.lanes[stream].force_key();
+        self.unless_low(stream, done)
+    }
+
+    /// What a low stream fails at is no loss of the camera: the next picture shows whether it has an encoder.
+    fn unless_low(&mut self, stream: StreamId, done: Result<(), Lost>) -> Result<(), Lost> {
+        match done {
+            Err(Lost::Encoder { .. }) if stream == StreamId::Low => Ok(()),
+            done => done,
+        }
     }
 
     /// Aims at another bitrate.
@@ -147,6 +185,7 @@ impl Lanes {
     /// # Errors
     /// When the encoder refuses it.
     pub fn set_bitrate(&mut self, stream: StreamId, bitrate: Bitrate) -> Result<(), Lost> {
-        self.lanes[stream].set_bitrate(bitrate)
+        let done = self.lanes[stream].set_bitrate(bitrate);
+        self.unless_low(stream, done)
     }
 }

@@ -72,6 +72,7 @@ impl Live {
     pub fn picture(&mut self, stream: StreamId, frame: &Frame, sps: Option<Sps>) {
         self.heard();
         self.shown = self.heard;
+        self.damage = None;
         if frame.key && self.since[stream].is_none() {
             self.since[stream] = Some(self.heard);
             debug!("first picture of {stream} {} ms after opening", self.opened.elapsed().as_millis());
@@ -85,7 +86,6 @@ impl Live {
     /// It gave a sign of life.
     pub fn heard(&mut self) {
         self.heard = Instant::now();
-        self.damage = None;
     }
 
     /// Damaged pictures do not count as a sign of life.
@@ -109,7 +109,11 @@ impl Live {
     /// What it fails to do. `what` is its device.
     pub fn check(&self, what: &str) -> Result<(), Lost> {
         if self.shown.elapsed() >= NO_KEY_FRAME && self.heard.elapsed() < STALL {
-            return Err(Lost::NoKeyFrame { path: what.into(), seconds: NO_KEY_FRAME.as_secs() });
+            let (path, seconds) = (what.into(), NO_KEY_FRAME.as_secs());
+            return Err(match &self.damage {
+                Some(why) => Lost::Damaged { path, seconds, why: why.clone() },
+                None => Lost::NoKeyFrame { path, seconds },
+            });
         }
         let limit = if self.first_picture().is_some() { STALL } else { FIRST_PICTURE };
         if self.heard.elapsed() < limit {

@@ -97,6 +97,9 @@ pub enum Lost {
     /// What a GStreamer pipeline says, or what is said of it.
     #[error("GStreamer: {0}")]
     Gst(String),
+    /// This process cannot open the camera any more; the text says why.
+    #[error("{0}")]
+    Stuck(String),
     /// The software encoder failed.
     #[error(transparent)]
     Encode(#[from] EncodeError),

@@ -7,11 +7,11 @@
 
 mod apply;
 mod controls;
+mod error;
 mod format;
 mod layout;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,6 +20,7 @@ use tracing::debug;
 
 pub use apply::is_news;
 use apply::{set, set_controls};
+pub use error::M2mError;
 pub use format::{Colour, Settings};
 pub use layout::Layout;
 
@@ -42,42 +43,12 @@ pub const STALL: Duration = Duration::from_secs(2);
 /// How long to wait for the last pictures when the encoder is closed.
 const DRAIN: Duration = Duration::from_millis(200);
 
-/// Why an encoder does not encode. Its text is one line that people read.
-#[derive(Debug, thiserror::Error)]
-pub enum M2mError {
-    /// The kernel says so.
-    #[error("{what}: {error}")]
-    Io {
-        /// Which call failed.
-        what: &'static str,
-        /// Its error.
-        error: io::Error,
-    },
-    /// It takes no such pictures.
-    #[error("it does not take {0}")]
-    Unfit(String),
-    /// It was fed, and gave nothing.
-    #[error("it gave nothing for {} s", STALL.as_secs())]
-    Stalled,
-}
-
-impl M2mError {
-    fn io(what: &'static str) -> impl Fn(io::Error) -> Self {
-        move |error| Self::Io { what, error }
-    }
-
-    /// Whether the device is gone, so that nothing but opening it anew can help.
-    pub fn is_gone(&self) -> bool {
-        matches!(self, Self::Io { error, .. } if matches!(error.raw_os_error(), Some(libc::ENODEV | libc::ENXIO)))
-    }
-}
-
 /// What came out of an encoder.
 #[derive(Debug)]
 pub enum Output {
     /// A picture, and when it was captured.
     Picture(AccessUnit, Instant),
-    /// Something broken: why. A key frame was asked for.
+    /// Something broken: why. Nothing more comes before the next key frame, which the caller asks for.
     Damaged(String),
     /// A sign of life.
     Alive,
@@ -228,6 +199,11 @@ impl M2m {
         }
     }
 
+    /// How many buffers for pictures it has that are free.
+    pub fn buffers(&self) -> usize {
+        self.free.len()
+    }
+
     /// Encodes a picture that `write` puts into memory of the encoder. `false`: the encoder is behind, or `write` failed;
     /// the picture is left out.
     ///
@@ -335,8 +311,6 @@ impl M2m {
 
     fn damaged(&mut self, why: String) -> Output {
         self.needs_key = true;
-        // Where there is no such control, the caller restarts the encoder.
-        let _ = self.force_key();
         Output::Damaged(why)
     }
 

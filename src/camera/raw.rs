@@ -87,6 +87,11 @@ impl Raw {
             return Ok(Step::Damaged("the device marked it as damaged".to_owned()));
         }
         let (lent, pixels) = (self.lanes.takes_loans(), self.lanes.takes_pixels());
+        let has = self.device.bytes(&filled).len();
+        if lent && !self.lanes.fits_loan(has) {
+            self.device.give_back(filled)?;
+            return Ok(Step::Damaged(format!("{has} bytes are too few for a picture")));
+        }
         // What takes long is done on a copy; the other conversions are the copy.
         let read = if pixels { self.converter.read(self.device.bytes(&filled), &mut self.picture) } else { Ok(()) };
         if lent {

@@ -18,6 +18,8 @@ pub enum Step {
     Picture(StreamId, Frame, Option<Sps>),
     /// The source is alive, but gave nothing to show.
     Alive,
+    /// It gives other streams, or by other means, than it was described to.
+    Changed,
     /// The source gave something broken.
     Damaged(String),
     /// Nothing came for [`PATIENCE`].

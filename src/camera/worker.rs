@@ -53,6 +53,8 @@ pub struct Worker {
     outages: Outages,
     backoff: Backoff,
     damage: Tally,
+    /// Lost in a way that only a restart of the process helps.
+    stuck: bool,
     chosen: Option<Chosen>,
 }
 
@@ -85,7 +87,20 @@ impl Worker {
         let runtime = Builder::new_current_thread().enable_time().build()?;
         let (outages, backoff, damage, clock) =
             (Outages::default(), Backoff::default(), Tally::default(), Clock::start());
-        Ok(Self { camera, video, demand, out, stop, runtime, clock, outages, backoff, damage, chosen: None })
+        Ok(Self {
+            camera,
+            video,
+            demand,
+            out,
+            stop,
+            runtime,
+            clock,
+            outages,
+            backoff,
+            damage,
+            stuck: false,
+            chosen: None,
+        })
     }
 
     /// Runs until the stop token is cancelled.
@@ -118,7 +133,7 @@ impl Worker {
         let mut source = Source::open(&plan, &self.video, &done, self.clock)?;
         let mut live = Live::new(&source);
         loop {
-            self.out.beat();
+            self.beat();
             if self.stop.is_cancelled() {
                 return Ok(End::Stopped);
             }
@@ -151,6 +166,10 @@ impl Worker {
                     }
                 }
                 Step::Alive => live.heard(),
+                Step::Changed => {
+                    live.describe(&source);
+                    self.report_live(&live);
+                }
                 Step::Damaged(why) => {
                     if let Some(line) = self.damage.one(Instant::now(), &why) {
                         warn!("{what} gave a damaged picture: {line}");
@@ -204,8 +223,16 @@ impl Worker {
         Ok(other)
     }
 
+    /// A sign of life. A process that only a restart helps gives none, so that a watchdog restarts it.
+    fn beat(&self) {
+        if !self.stuck {
+            self.out.beat();
+        }
+    }
+
     /// Warns of a loss and reports it.
     fn tell(&mut self, lost: &Lost) {
+        self.stuck = matches!(lost, Lost::Stuck(_));
         let text = lost.to_string();
         match self.outages.failed(Instant::now(), &text, lost.is_gone()) {
             Some(line) => warn!("{line}"),
@@ -239,7 +266,7 @@ impl Worker {
     /// Waits for a viewer. `false`: it is time to stop.
     fn wait_until_watched(&mut self) -> bool {
         loop {
-            self.out.beat();
+            self.beat();
             if self.stop.is_cancelled() {
                 return false;
             } else if self.demand.borrow().watched() {
@@ -275,7 +302,7 @@ impl Worker {
         let until = Instant::now() + self.backoff.next();
         let before = probe::nodes();
         loop {
-            self.out.beat();
+            self.beat();
             let left = until.saturating_duration_since(Instant::now());
             let (stop, demand) = (&self.stop, &mut self.demand);
             let over = self.runtime.block_on(async {

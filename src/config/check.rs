@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::secret::{self, Secret};
-use super::{Camera, Config, Gst, GstSource, Local, Low, Mqtt, Video};
+use super::{Camera, Config, Encoder, Gst, GstSource, Local, Low, Mqtt, Video};
 
 /// A mistake, and where it was written.
 #[derive(Debug)]
@@ -24,6 +24,7 @@ pub(super) fn check(config: &Config, place: impl Fn(&[&str]) -> Option<Range<usi
     }
     check.local(&config.local)?;
     check.video(&config.video)?;
+    check.encoder(config)?;
     if let Camera::Gst(gst) = &config.camera {
         check.gst(gst)?;
     }
@@ -83,6 +84,20 @@ impl Check<'_> {
         if let Some(bitrate) = bitrate.filter(|bitrate| *enabled && *bitrate > video.bitrate) {
             let message = format!("the low stream's {bitrate} is more than the main stream's {}", video.bitrate);
             return Err(self.problem(&LOW, "bitrate", &message));
+        }
+        Ok(())
+    }
+
+    /// What only software encodes.
+    fn encoder(&mut self, config: &Config) -> Result<(), Problem> {
+        let what = match &config.camera {
+            Camera::TestCard => "the test card",
+            Camera::Gst(_) => "what a GStreamer pipeline gives in pixels",
+            Camera::Auto | Camera::V4l2(_) => return Ok(()),
+        };
+        if config.video.encoder == Encoder::Hardware {
+            let message = format!("{what} is encoded by software, if it has to be: \"auto\" or \"software\"");
+            return Err(self.problem(&["video"], "encoder", &message));
         }
         Ok(())
     }

@@ -87,12 +87,46 @@ fn floor_char(text: &str, at: usize) -> usize {
     (0..=at.min(text.len())).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0)
 }
 
-/// A password in an address becomes as many asterisks: errors end up in logs.
+/// Properties of GStreamer's elements that are secrets.
+const SECRETS: [&str; 4] = ["user-pw", "password", "proxy-pw", "passphrase"];
+
+/// A secret becomes as many asterisks, since errors end up in logs: a password in an address, what stands behind an
+/// address's `?`, and the values of an element's properties that are secrets.
 pub(super) fn without_passwords(line: &str) -> String {
-    let Some(user) = line.find("://").map(|i| i + 3) else { return line.to_owned() };
-    let Some(at) = line[user..].rfind('@').map(|i| user + i) else { return line.to_owned() };
-    let Some(password) = line[user..at].find(':').map(|i| user + i + 1) else { return line.to_owned() };
-    format!("{}{}{}", &line[..password], "*".repeat(line[password..at].chars().count()), &line[at..])
+    let mut line = line.to_owned();
+    if let Some(user) = line.find("://").map(|i| i + 3) {
+        if let Some(at) = line[user..].rfind('@').map(|i| user + i)
+            && let Some(password) = line[user..at].find(':').map(|i| user + i + 1)
+        {
+            hide(&mut line, password, at);
+        }
+        let end = end_of_word(&line, user);
+        if let Some(query) = line[user..end].find('?').map(|i| user + i + 1) {
+            hide(&mut line, query, end);
+        }
+    }
+    for key in SECRETS {
+        let mut from = 0;
+        while let Some(found) = line[from..].find(key).map(|i| from + i + key.len()) {
+            from = found;
+            // `key=value`, and `key = "value"`.
+            let Some(value) = line[found..].trim_start().strip_prefix('=').map(str::trim_start) else { continue };
+            let value = value.strip_prefix(['"', '\'']).unwrap_or(value);
+            let start = line.len() - value.len();
+            let end = end_of_word(&line, start);
+            hide(&mut line, start, end);
+        }
+    }
+    line
+}
+
+fn end_of_word(line: &str, from: usize) -> usize {
+    line[from..].find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',')).map_or(line.len(), |n| from + n)
+}
+
+fn hide(line: &mut String, start: usize, end: usize) {
+    let stars = "*".repeat(line[start..end].chars().count());
+    line.replace_range(start..end, &stars);
 }
 
 impl fmt::Display for Wrong {
@@ -184,6 +218,18 @@ mod tests {
     fn passwords_in_addresses_are_not_repeated() {
         assert_eq!(without_passwords("url = \"mqtt://u:geheim@h\" # x"), "url = \"mqtt://u:******@h\" # x");
         assert_eq!(without_passwords("url = \"mqtt://h:1883\""), "url = \"mqtt://h:1883\"");
+        for (line, shown) in [
+            (
+                "souphttpsrc location=http://cam/v?user=a&pwd=geheim ! x",
+                "souphttpsrc location=http://cam/v?*****************  ! x",
+            ),
+            ("rtspsrc user-pw=geheim location=rtsp://h", "rtspsrc user-pw=****** location=rtsp://h"),
+            ("srtsrc passphrase = \"geheim\" ! y", "srtsrc passphrase = \"******\" ! y"),
+            ("password_file = \"/etc/x\"", "password_file = \"/etc/x\""),
+            ("password", "password"),
+        ] {
+            assert_eq!(without_passwords(line), shown.replace("  !", " !"), "{line}");
+        }
     }
 
     proptest! {
@@ -191,6 +237,7 @@ mod tests {
         fn any_place_can_be_shown(text in "(\\PC|\n|\t|\r){0,40}", start in 0usize..60, len in 0usize..60) {
             let place = Place::in_file("f".into(), &text, start..start + len);
             let _ = Wrong { message: String::new(), place: Some(place) }.to_string();
+            prop_assert_eq!(without_passwords(&text).chars().count(), text.chars().count());
         }
     }
 }

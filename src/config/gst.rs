@@ -220,12 +220,9 @@ impl fmt::Display for Pipeline {
 /// A text about a pipeline in one line, without the passwords in it: those in addresses, and the values of properties that
 /// are passwords.
 pub fn hide_passwords(text: &str) -> String {
-    const PASSWORDS: [&str; 3] = ["user-pw", "password", "proxy-pw"];
-    let hide = |word: &str| match word.split_once('=') {
-        Some((key, _)) if PASSWORDS.contains(&key) => format!("{key}=***"),
-        _ => super::error::without_passwords(word),
-    };
-    text.split_whitespace().map(hide).collect::<Vec<_>>().join(" ")
+    // Word by word, since each address has its own end; and then as a whole, for a property whose value is a word of its own.
+    let words: Vec<_> = text.split_whitespace().map(super::error::without_passwords).collect();
+    super::error::without_passwords(&words.join(" "))
 }
 
 impl fmt::Debug for Pipeline {
@@ -293,7 +290,7 @@ mod tests {
         let text = "rtspsrc location=rtsp://u:geheim@h/x user-pw=geheim\n ! rtph264depay";
         let pipeline: Pipeline = text.parse().unwrap();
         assert_eq!(pipeline.as_str(), text);
-        assert_eq!(pipeline.to_string(), "rtspsrc location=rtsp://u:******@h/x user-pw=*** ! rtph264depay");
+        assert_eq!(pipeline.to_string(), "rtspsrc location=rtsp://u:******@h/x user-pw=****** ! rtph264depay");
         assert!(!format!("{pipeline:?}").contains("geheim"));
         assert!(" \n ".parse::<Pipeline>().is_err());
     }

@@ -35,14 +35,16 @@ pub struct Running {
 }
 
 impl Running {
+    /// Whether so many pipelines did not stop that no new one should be started.
+    pub fn too_many_hang() -> bool {
+        HUNG.load(Ordering::Acquire) >= MOST_HUNG
+    }
+
     /// Starts what was built. This waits for nothing; whether it succeeds is told by [`Self::trouble`].
     ///
     /// # Errors
-    /// When too many others hang, or it cannot be put together.
+    /// When it cannot be put together.
     pub fn start(bin: gst::Bin, tail: Tail) -> Result<Self, String> {
-        if HUNG.load(Ordering::Acquire) >= MOST_HUNG {
-            return Err("earlier GStreamer pipelines hang and do not stop; only restarting Lunette helps".to_owned());
-        }
         let pipeline = gst::Pipeline::new();
         // The monotonic clock, whatever the elements have: timestamps are compared with it.
         pipeline.use_clock(Some(&gst::SystemClock::obtain()));
