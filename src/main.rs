@@ -33,6 +33,7 @@ fn run(cli: &cli::Cli) -> anyhow::Result<u8> {
     match &cli.command {
         Command::Run(run) => {
             lunette::log::init(&cli.log_filter())?;
+            lunette::camera::gst::prepare();
             lunette::daemon::run(run)?;
         }
         Command::Check(check) => {

@@ -308,6 +308,22 @@ pub fn check(config: &config::Gst, video: &Video) -> Result<Vec<String>, Complai
     }
 }
 
+/// To be called before there are threads; later it does nothing, and says so: `false`.
+///
+/// `v4l2src` and its kin leave buffers that are out to themselves when they stop, where the driver can do that; up to
+/// GStreamer 1.22 at least they lose a reference to the pool then, and with it a descriptor of the device at each stop. They
+/// are told by an environment variable to wait for all buffers instead, as they do with drivers that cannot.
+/// (`gst_v4l2_object_stop` in gstv4l2object.c, `gst_v4l2_buffer_pool_orphan` in gstv4l2bufferpool.c.)
+pub fn prepare() -> bool {
+    let done = super::sys::set_default("GST_V4L2_FORCE_DRAIN", "1");
+    if !done {
+        warn!(
+            "GStreamer's v4l2src may lose a descriptor at each stop; GST_V4L2_FORCE_DRAIN=1 in the environment helps"
+        );
+    }
+    done
+}
+
 /// The version of GStreamer that is used: `GStreamer 1.22.0`.
 pub fn version() -> Option<String> {
     set_up().ok().map(|()| gst::version_string().to_string())

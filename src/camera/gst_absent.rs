@@ -53,6 +53,11 @@ pub fn check(_config: &config::Gst, _video: &Video) -> Result<Vec<String>, Compl
     Ok(vec![NOT_BUILT.to_owned()])
 }
 
+/// There is nothing to prepare.
+pub fn prepare() -> bool {
+    true
+}
+
 /// There is none.
 pub fn version() -> Option<String> {
     None

@@ -45,7 +45,7 @@ pub mod shrink;
 pub mod source;
 pub mod steer;
 pub mod step;
-#[cfg(any(feature = "v4l2", feature = "openh264"))]
+#[cfg(any(feature = "v4l2", feature = "openh264", feature = "gst"))]
 mod sys;
 pub mod testcard;
 pub mod uvc;

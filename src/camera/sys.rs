@@ -4,11 +4,15 @@
 
 #[cfg(feature = "openh264")]
 pub use encoder::{set_bitrate, silence};
+#[cfg(feature = "gst")]
+pub use environment::set_default;
 #[cfg(feature = "v4l2")]
 pub use queue::{Filled, Queue};
 #[cfg(feature = "v4l2")]
 pub use v4l2::{Node, Ready, Seen, monotonic, poll};
 
+#[cfg(feature = "gst")]
+mod environment;
 #[cfg(feature = "v4l2")]
 mod queue;
 
