@@ -142,6 +142,8 @@ fn what_software_encodes_is_not_left_to_hardware() {
     let wrong = error("camera = \"testcard\"\n[video]\nencoder = \"hardware\"");
     assert!(wrong.starts_with("lunette.toml:3:11: the test card is encoded by software"), "{wrong}");
     assert_eq!(Fixture::new("[video]\nencoder = \"hardware\"").config().camera, Camera::Auto);
+    let pipeline = "[camera.gst]\npipeline = \"videotestsrc\"\n[video]\nencoder = \"hardware\"";
+    assert!(matches!(Fixture::new(pipeline).config().camera, Camera::Gst(_)));
 }
 
 #[test]

@@ -1,7 +1,8 @@
-//! GStreamer's `v4l2src` on the kernel's own vivid. Runs in the virtual machine only (tests/v4l2/README.md), by name:
+//! GStreamer's `v4l2src` on the kernel's own vivid, its pixels through `vh264`. Runs in the virtual machine only
+//! (tests/v4l2/README.md), by name:
 //!
 //! ```text
-//! GUEST_MODULES='vivid n_devs=1 node_types=0x1' \
+//! GUEST_MODULES='vivid n_devs=1 node_types=0x1,vh264' \
 //!     CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER=$PWD/tests/v4l2/runner cargo test --test gst_v4l2
 //! ```
 //!
@@ -16,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use lunette::camera;
 use lunette::camera::device::NodeKind;
-use lunette::config::{Config, Video};
+use lunette::config::{Config, Encoder, Video};
 use lunette::media::status::CameraState;
 use lunette::media::stream::StreamId;
 use lunette::media::units::{Bitrate, FrameRate, Size};
@@ -28,6 +29,7 @@ fn main() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         pictures_move_in_each_way_to_read_them().await;
+        pixels_go_through_a_hardware_encoder().await;
         an_unplugged_camera_is_told_and_comes_back().await;
     });
     println!("all tests of gst_v4l2 passed");
@@ -39,10 +41,13 @@ fn vivid() -> PathBuf {
     found.unwrap_or_else(|| panic!("no vivid camera; run this in tests/v4l2/umlvm: {devices:?}")).path.clone()
 }
 
-fn start(pipeline: &str) -> Running {
+fn video(encoder: Encoder) -> Video {
+    let (size, fps, bitrate) = (Size::new(320, 180), FrameRate::new(10.0).unwrap(), Bitrate::kbps(500));
+    Video { size, fps, bitrate, encoder, ..Video::default() }
+}
+
+fn start(pipeline: &str, video: Video) -> Running {
     let text = format!("[camera.gst]\npipeline = '''{pipeline}'''");
-    let fps = FrameRate::new(10.0).unwrap();
-    let video = Video { size: Size::new(320, 180), fps, bitrate: Bitrate::kbps(500), ..Video::default() };
     Running::start(Config::parse(&text).unwrap().camera, video)
 }
 
@@ -70,7 +75,7 @@ async fn pictures_move_in_each_way_to_read_them() {
         format!("v4l2src device={device} io-mode=dmabuf ! video/x-raw,format=NV12"),
         format!("v4l2src device={device} ! video/x-raw,format=YUY2"),
     ] {
-        let running = start(&pipeline);
+        let running = start(&pipeline, video(Encoder::Software));
         let mut viewer = running.hub.subscribe(StreamId::Main);
         let mut eye = Eye::new();
         let mut last = next_key(&mut viewer).await;
@@ -89,9 +94,53 @@ async fn pictures_move_in_each_way_to_read_them() {
     }
 }
 
+async fn pixels_go_through_a_hardware_encoder() {
+    const HARDWARE: &str = "vh264-encoder (hardware)";
+    let pipeline = format!("v4l2src device={}", vivid().display());
+    // How long pictures take at best, by stream.
+    let mut by_software = None;
+    for (encoder, by) in [(Encoder::Software, "openh264"), (Encoder::Auto, HARDWARE), (Encoder::Hardware, HARDWARE)] {
+        let mut video = video(encoder);
+        video.low.size = Some(Size::new(160, 96));
+        let running = start(&pipeline, video);
+        let (mut main, mut low) = (running.hub.subscribe(StreamId::Main), running.hub.subscribe(StreamId::Low));
+        let (mut eye, mut small) = (Eye::new(), Eye::new());
+        eye.see(&next_key(&mut main).await.frame.data);
+        small.see(&next_key(&mut low).await.frame.data);
+        let mut youngest = [Duration::MAX; 2];
+        for _ in 0..10 {
+            for (viewer, eye, age) in [(&mut main, &mut eye, 0), (&mut low, &mut small, 1)] {
+                let picture = next(viewer).await;
+                youngest[age] = youngest[age].min(picture.frame.captured.elapsed());
+                eye.see(&picture.frame.data);
+            }
+        }
+        assert!(eye.moves >= 8, "{by}: {} of 10 differ", eye.moves);
+        assert_eq!((eye.size, small.size), ((320, 180), (160, 96)), "{by}");
+        let status = running.until(CameraState::Live).await;
+        assert_eq!((status.stream.encoder.as_str(), status.low.unwrap().encoder.as_str()), (by, by));
+        // With an encoder that needs 3 ms, none waits until the next one comes, 100 ms later.
+        println!("{by}: pictures came after {youngest:?}");
+        let software = *by_software.get_or_insert(youngest);
+        for (age, software) in youngest.into_iter().zip(software) {
+            assert!(age < software + Duration::from_millis(60), "{by}: {age:?}, by software {software:?}");
+        }
+        // Of so small a picture, what moves is in vh264's key frames only.
+        for (viewer, eye) in [(&mut main, &mut eye), (&mut low, &mut small)] {
+            let moves = eye.moves;
+            viewer.want_key_frame();
+            eye.see(&next_key(viewer).await.frame.data);
+            assert!(eye.moves > moves, "{by}: the key frame is an old picture");
+        }
+        drop((main, low));
+        running.until(CameraState::Idle).await;
+        closed(by).await;
+    }
+}
+
 async fn an_unplugged_camera_is_told_and_comes_back() {
     println!("an unplugged camera");
-    let running = start(&format!("v4l2src device={}", vivid().display()));
+    let running = start(&format!("v4l2src device={}", vivid().display()), video(Encoder::Auto));
     let mut viewer = running.hub.subscribe(StreamId::Main);
     next_key(&mut viewer).await;
     fs::write("/sys/bus/platform/drivers/vivid/unbind", "vivid.0").unwrap();

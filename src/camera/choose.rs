@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::device::{DeviceInfo, EncoderInfo, FormatInfo, NodeKind};
+use super::device::{DeviceInfo, EncoderInfo, FormatInfo, NodeKind, SizeRange};
 use super::lost::Lost;
 use crate::config::{self, Encoder, Video};
 use crate::media::units::{FrameRate, Size};
@@ -206,14 +206,7 @@ fn raw(device: &DeviceInfo, others: &[DeviceInfo], wanted: &Video) -> Result<Cho
             let Some(info) = &other.encoder else { continue };
             match through(device, info, wanted) {
                 Ok((mode, format)) => {
-                    let codec = Codec {
-                        path: other.path.clone(),
-                        label: other.label(),
-                        name: if other.card.is_empty() { other.driver.clone() } else { other.card.clone() },
-                        info: info.clone(),
-                        format,
-                        replaceable: wanted.encoder == Encoder::Auto && cfg!(feature = "openh264"),
-                    };
+                    let codec = codec(other, info, format, wanted);
                     let how = limits(info, mode.size, wanted.size).unwrap_or_default();
                     let by = format!("encoded by {}{how}", codec.label);
                     return Ok(choice(device, mode, Maker::Hardware(Box::new(codec)), &by));
@@ -238,6 +231,41 @@ fn raw(device: &DeviceInfo, others: &[DeviceInfo], wanted: &Video) -> Result<Cho
     Ok(choice(device, mode, Maker::Software, &by))
 }
 
+fn codec(device: &DeviceInfo, info: &EncoderInfo, format: RawFormat, wanted: &Video) -> Codec {
+    Codec {
+        path: device.path.clone(),
+        label: device.label(),
+        name: if device.card.is_empty() { device.driver.clone() } else { device.card.clone() },
+        info: info.clone(),
+        format,
+        replaceable: wanted.encoder == Encoder::Auto && cfg!(feature = "openh264"),
+    }
+}
+
+/// The hardware encoder for a pipeline's pixels, which have this size; `None`: software.
+///
+/// # Errors
+/// When the user wants hardware, and there is none that takes them.
+pub fn codec_for(size: Size, encoders: &[DeviceInfo], wanted: &Video) -> Result<Option<Codec>, Lost> {
+    if wanted.encoder == Encoder::Software {
+        return Ok(None);
+    }
+    let mut unfit = Vec::new();
+    for device in encoders {
+        let Some(info) = &device.encoder else { continue };
+        match (converted(info), info.sizes) {
+            (Ok(_), Some(sizes)) if !sizes.holds(size) => unfit.push(format!("{} {}", device.label(), takes(info))),
+            (Ok(format), _) => return Ok(Some(codec(device, info, format, wanted))),
+            (Err(why), _) => unfit.push(format!("{} {why}", device.label())),
+        }
+    }
+    if wanted.encoder == Encoder::Auto {
+        return Ok(None);
+    }
+    let why = if unfit.is_empty() { "there is no hardware encoder".to_owned() } else { unfit.join("; ") };
+    Err(Lost::NoEncoder { path: format!("{size} of the GStreamer pipeline").into(), why })
+}
+
 fn choice(device: &DeviceInfo, mode: Mode, maker: Maker, by: &str) -> Choice {
     let Mode { format, size, rate } = mode;
     let target = Target { path: device.path.clone(), label: device.label(), size, rate };
@@ -247,23 +275,36 @@ fn choice(device: &DeviceInfo, mode: Mode, maker: Maker, by: &str) -> Choice {
 
 /// What a camera gives that an encoder takes, and the format that the encoder is fed with.
 fn through(device: &DeviceInfo, info: &EncoderInfo, wanted: &Video) -> Result<(Mode, RawFormat), String> {
-    let takes = |format: RawFormat| info.takes.iter().any(|taken| taken.as_bytes() == format.fourcc());
-    let converted = RawFormat::ALL.into_iter().find(|format| takes(*format) && *format != RawFormat::Mjpg);
-    let converted = converted.ok_or_else(|| format!("takes {}", info.takes.join(", ")))?;
+    let converted = converted(info)?;
+    let taken = |format: RawFormat| is_taken(info, format);
     let largest = |size: Size| {
         info.sizes.map_or(size, |sizes| Size::new(size.width.min(sizes.max.width), size.height.min(sizes.max.height)))
     };
     let fits = |mode: &Mode| info.sizes.is_none_or(|sizes| sizes.holds(mode.size));
     let usable = |mode: &Mode| mode.format != RawFormat::Mjpg || cfg!(feature = "openh264");
     let modes = modes(device, wanted, largest(wanted.size)).into_iter().filter(|mode| fits(mode) && usable(mode));
-    let mode = best(modes.collect(), wanted, takes).ok_or_else(|| match info.sizes {
-        Some(sizes) => {
-            let (min, max) = (sizes.min, sizes.max);
+    let mode = best(modes.collect(), wanted, taken).ok_or_else(|| takes(info))?;
+    Ok((mode, if taken(mode.format) { mode.format } else { converted }))
+}
+
+/// What pictures are converted to for an encoder.
+fn converted(info: &EncoderInfo) -> Result<RawFormat, String> {
+    let usable = |format: &RawFormat| is_taken(info, *format) && *format != RawFormat::Mjpg;
+    RawFormat::ALL.into_iter().find(usable).ok_or_else(|| format!("takes {}", info.takes.join(", ")))
+}
+
+fn is_taken(info: &EncoderInfo, format: RawFormat) -> bool {
+    info.takes.iter().any(|taken| taken.as_bytes() == format.fourcc())
+}
+
+/// What does not fit: sizes, where they are known.
+fn takes(info: &EncoderInfo) -> String {
+    match info.sizes {
+        Some(SizeRange { min, max, .. }) => {
             format!("takes {}×{} to {}×{}", min.width, min.height, max.width, max.height)
         }
         None => format!("takes {}", info.takes.join(", ")),
-    })?;
-    Ok((mode, if takes(mode.format) { mode.format } else { converted }))
+    }
 }
 
 /// What to say when an encoder's limit made the picture smaller.

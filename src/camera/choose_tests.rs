@@ -1,5 +1,5 @@
 use super::*;
-use crate::camera::device::{Planes, SizeInfo, SizeRange};
+use crate::camera::device::{Planes, SizeInfo};
 
 const HD: Size = Size::new(1280, 720);
 const VGA: Size = Size::new(640, 480);
@@ -177,4 +177,27 @@ fn a_hardware_encoder_is_taken_where_one_fits() {
         choose_for(&pi(), &[], &auto()).unwrap_err().to_string(),
         "/dev/video11: an H.264 encoder, not a camera"
     );
+}
+
+#[test]
+fn a_pipelines_pixels_get_the_first_encoder_that_takes_them() {
+    let (small, odd, pi) =
+        (encoder(9, &["NV12"], 640), encoder(10, &["NM12", "MJPG"], 1920), encoder(11, &["NV12", "YU12"], 1920));
+    let all = [device(0, &[("YUYV", &[(HD, 30.0)])]), small.clone(), odd.clone(), pi];
+    let codec = |size, all: &[DeviceInfo], encoder| codec_for(size, all, &Video { encoder, ..Video::default() });
+    let taken = |size, encoder| codec(size, &all, encoder).ok().flatten().map(|codec| (codec.path, codec.format));
+    let eleven = Some(("/dev/video11".into(), RawFormat::Yu12));
+    assert_eq!(taken(HD, Encoder::Auto), eleven);
+    assert_eq!(taken(HD, Encoder::Hardware), eleven);
+    assert_eq!(taken(VGA, Encoder::Auto), Some(("/dev/video9".into(), RawFormat::Nv12)));
+    assert_eq!(taken(HD, Encoder::Software), None);
+    assert!(matches!(codec(HD, &[small.clone(), odd.clone()], Encoder::Auto), Ok(None)));
+    for (encoders, says) in [
+        (vec![], "1280×720 of the GStreamer pipeline: there is no hardware encoder, and the software"),
+        (vec![small], "(bcm2835-codec “bcm2835-codec-encode”) takes 32×32 to 640×640, and"),
+        (vec![odd], "(bcm2835-codec “bcm2835-codec-encode”) takes NM12, MJPG, and"),
+    ] {
+        let refused = codec(HD, &encoders, Encoder::Hardware).unwrap_err().to_string();
+        assert!(refused.contains(says), "{refused}");
+    }
 }

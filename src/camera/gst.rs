@@ -15,7 +15,7 @@ mod tail;
 mod time;
 mod trouble;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use gstreamer as gst;
 use tracing::warn;
@@ -30,6 +30,7 @@ use super::lost::Lost;
 use super::picture::I420;
 use super::source::Described;
 use super::step::{Clock, PATIENCE, Step};
+use super::{choose, probe};
 use crate::config::{self, GstSource, Video, read_secret_file};
 use crate::hub::Demand;
 use crate::media::access_unit::{AccessUnitError, Assembler};
@@ -37,6 +38,10 @@ use crate::media::h264::nal_units;
 use crate::media::sps::Sps;
 use crate::media::stream::{PerStream, StreamId};
 use crate::media::units::{Bitrate, FrameRate};
+
+/// While a hardware encoder has pictures, it is asked so often whether it is done: there is nothing that waits for it and
+/// for the pipeline.
+const BUSY: Duration = Duration::from_millis(4);
 
 /// A pipeline that gives pictures.
 #[derive(Debug)]
@@ -77,6 +82,38 @@ struct Coded {
 struct Raw {
     lanes: Lanes,
     picture: I420,
+    hardware: bool,
+    /// When the last picture was captured that was encoded.
+    last: Instant,
+    /// Whether a hardware encoder still has that picture, by stream.
+    owed: PerStream<bool>,
+}
+
+impl Raw {
+    fn encode(&mut self, captured: Instant, demand: &Demand) -> Result<Step, Lost> {
+        self.last = captured;
+        self.owed = PerStream::from_fn(|stream| self.hardware && demand[stream].watched);
+        let step = self.lanes.encode(&self.picture, captured)?;
+        Ok(self.seen(step))
+    }
+
+    fn rest(&mut self) -> Result<Option<Step>, Lost> {
+        let step = self.lanes.rest()?;
+        Ok(step.map(|step| self.seen(step)))
+    }
+
+    fn seen(&mut self, step: Step) -> Step {
+        if let Step::Picture(stream, frame, _) = &step
+            && frame.captured >= self.last
+        {
+            self.owed[*stream] = false;
+        }
+        step
+    }
+
+    fn is_busy(&self) -> bool {
+        self.owed.main || self.owed.low
+    }
 }
 
 impl Gst {
@@ -115,17 +152,21 @@ impl Gst {
     /// # Errors
     /// When the pipeline fails or ends.
     pub fn step(&mut self) -> Result<Step, Lost> {
-        if let Output::Raw(raw) = &mut self.output
-            && let Some(step) = raw.lanes.rest()?
-        {
-            return Ok(step);
+        let mut patience = PATIENCE;
+        if let Output::Raw(raw) = &mut self.output {
+            if let Some(step) = raw.rest()? {
+                return Ok(step);
+            }
+            if raw.is_busy() {
+                patience = BUSY;
+            }
         }
-        let patience = gst::ClockTime::try_from(PATIENCE).unwrap_or_default();
+        let patience = gst::ClockTime::try_from(patience).unwrap_or_default();
         let tail = &self.running.tail;
         let sample = if tail.is_joined() { tail.sink.try_pull_sample(patience) } else { None };
         let Some(sample) = sample else {
             // A sink that is not there yet, or that ended, does not wait.
-            let wait = if tail.is_joined() && !tail.sink.is_eos() { std::time::Duration::ZERO } else { PATIENCE };
+            let wait = if tail.is_joined() && !tail.sink.is_eos() { Duration::ZERO } else { PATIENCE };
             // Without a stream that it may take, the source just waits.
             let trouble = self.running.trouble(wait);
             return match self.offers.unusable(trouble.is_some()).or(trouble) {
@@ -134,7 +175,7 @@ impl Gst {
             };
         };
         // Also while pictures flow: nobody else reads what the elements say, and it is kept until it is read.
-        if let Some(text) = self.running.trouble(std::time::Duration::ZERO) {
+        if let Some(text) = self.running.trouble(Duration::ZERO) {
             return Err(Lost::Gst(text));
         }
         let captured = self.times.of(self.running.age(&sample), Instant::now());
@@ -202,14 +243,20 @@ impl Gst {
         let raw = match &mut self.output {
             Output::Raw(raw) if raw.picture.size() == size => raw,
             output => {
-                let lanes = Lanes::new(size, self.rate, &self.video, &self.demand, self.clock);
-                *output = Output::Raw(Box::new(Raw { lanes, picture: I420::black(size) }));
+                let mut lanes = Lanes::new(size, self.rate, &self.video, &self.demand, self.clock);
+                let codec = choose::codec_for(size, &probe::encoders(), &self.video)?;
+                if let Some(codec) = &codec {
+                    lanes.through(codec, None);
+                }
+                let (picture, hardware) = (I420::black(size), codec.is_some());
+                let owed = PerStream::from_fn(|_| false);
+                *output = Output::Raw(Box::new(Raw { lanes, picture, hardware, last: captured, owed }));
                 let Output::Raw(raw) = output else { return Ok(Step::Alive) };
                 raw
             }
         };
         match pixels::read(sample, &info, &mut raw.picture) {
-            Ok(()) => raw.lanes.encode(&raw.picture, captured),
+            Ok(()) => raw.encode(captured, &self.demand),
             Err(why) => Ok(Step::Damaged(why)),
         }
     }
