@@ -136,6 +136,8 @@ case ${1:-} in
         environment
         cargo build --locked --profile dist --bin lunette
         binary=$FOLDER/$TARGET/dist/lunette
+        # The profile says so too, but not every compiler has the tool for another architecture.
+        "$GNU-strip" "$binary"
         check "$binary"
         say "packaging for $ARCH"
         package "$binary"

@@ -13,6 +13,7 @@ use super::capture::{BUFFERS, Device, get_control, has_control, set_control};
 use super::choose::Target;
 use super::keys::{Act, Keys, Lesson};
 use super::lost::Lost;
+use super::m2m::is_news;
 use super::steer::{KeyFrames, Means, RateControl, Steering};
 use super::step::{Clock, Step};
 use super::sys::Node;
@@ -241,7 +242,13 @@ impl Helm {
     fn distrust(&mut self, means: KeyFrames) {
         match (means, self.located) {
             (KeyFrames::Control, _) => {
-                warn!("{}: the driver takes requests for key frames, but none come", self.path.display());
+                let (path, why) = (self.path.display(), "the driver takes requests for key frames, but none come");
+                // It is found out anew whenever the camera is opened.
+                if is_news(&self.path, Size::new(0, 0), why) {
+                    warn!("{path}: {why}")
+                } else {
+                    debug!("{path}: {why}")
+                }
                 self.means.force_key = false;
             }
             (KeyFrames::ExtensionUnit, Some(located)) => {

@@ -63,13 +63,16 @@ pub(super) struct Progress {
     sent: Sent,
     /// Another stream, which takes the place of this one with its first key frame.
     next: Option<Subscription>,
+    /// Whether it is not the stream of the offer any more.
+    moved: bool,
     /// Since when pictures have been sent each second.
     sending_since: Option<Instant>,
 }
 
 impl Default for Progress {
     fn default() -> Self {
-        Self { gate: Gate::default(), phase: Phase::Connecting, sent: Sent::default(), next: None, sending_since: None }
+        let (gate, sent) = (Gate::default(), Sent::default());
+        Self { gate, phase: Phase::Connecting, sent, next: None, moved: false, sending_since: None }
     }
 }
 
@@ -100,6 +103,7 @@ impl Watching<'_> {
                 picture = first_key(&mut self.progress.next) => {
                     if let Some(next) = self.progress.next.take() {
                         next.replace(&mut subscription);
+                        self.progress.moved = true;
                         self.progress.gate.missed(0);
                         self.say_stream(subscription.stream(), None).await;
                         if let Some(end) = self.picture(picture, &subscription).await { break end }
@@ -156,7 +160,10 @@ impl Watching<'_> {
             }
             Some(PeerEvent::ControlOpen) => {
                 self.say_status().await;
-                self.say_stream(subscription.stream(), None).await;
+                // What it offered to watch needs no word.
+                if self.progress.moved {
+                    self.say_stream(subscription.stream(), None).await;
+                }
             }
             Some(PeerEvent::Control(text)) => match control::parse(&text) {
                 Some(FromViewer::Ping { id, t }) => {
