@@ -18,6 +18,8 @@ pub const SIZE: Size = Size::new(320, 240);
 
 pub const FPS: u64 = 15;
 
+const DRIVER: &str = "uvcvideo";
+
 /// What the camera plays, in a loop: the test card, the stamps from 0.
 pub struct Clip {
     pub pictures: u64,
@@ -47,6 +49,8 @@ impl Usb {
     /// `options` are those of uvccam.
     pub fn plug_with(options: &[&str], clip: &Clip) -> Self {
         static PROGRAM: LazyLock<PathBuf> = LazyLock::new(compile);
+        // The kernel takes a moment to let go of the one before, which must not be taken for this one.
+        wait_until("the camera before is still there", || camera::list().iter().all(|d| d.driver != DRIVER));
         let mut command = Command::new(&*PROGRAM);
         command.args(options).arg(&*clip.file).args(["15", "320", "240"]).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -79,15 +83,13 @@ impl Usb {
 
     /// What it appears as.
     pub fn device(&self) -> DeviceInfo {
-        let begin = Instant::now();
-        while begin.elapsed() < PATIENCE {
-            let is_it = |d: &DeviceInfo| d.driver == "uvcvideo" && d.node == NodeKind::Capture;
-            if let Some(device) = camera::list().into_iter().find(is_it) {
-                return device;
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        panic!("no UVC camera came; is this tests/v4l2/umlvm with dummy_hcd, raw_gadget and uvcvideo?");
+        let is_it = |d: &DeviceInfo| d.driver == DRIVER && d.node == NodeKind::Capture;
+        let mut device = None;
+        wait_until("no UVC camera came; is this tests/v4l2/umlvm with dummy_hcd, raw_gadget and uvcvideo?", || {
+            device = camera::list().into_iter().find(is_it);
+            device.is_some()
+        });
+        device.unwrap()
     }
 
     /// The node under which it appears.
@@ -100,6 +102,14 @@ impl Drop for Usb {
     fn drop(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+}
+
+fn wait_until(otherwise: &str, mut holds: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !holds() {
+        assert!(begin.elapsed() < PATIENCE, "{otherwise}");
+        std::thread::sleep(Duration::from_millis(50));
     }
 }
 
