@@ -32,5 +32,6 @@ step "arm64: unit tests" scripts/cross.sh arm64 cargo test --locked --lib
 step "amd64: build, package, run" scripts/cross.sh amd64
 step "install, upgrade, remove, purge" tests/deb/run target/dist/lunette_*_amd64.deb
 step "the same package from another folder" scripts/reproducible.sh arm64
+step "the arm64 package on an emulated machine" tests/vm/run
 step "licenses" licenses
 step "fuzzing, a minute each" fuzz
