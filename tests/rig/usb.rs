@@ -49,8 +49,6 @@ impl Usb {
     /// `options` are those of uvccam.
     pub fn plug_with(options: &[&str], clip: &Clip) -> Self {
         static PROGRAM: LazyLock<PathBuf> = LazyLock::new(compile);
-        // The kernel takes a moment to let go of the one before, which must not be taken for this one.
-        wait_until("the camera before is still there", || camera::list().iter().all(|d| d.driver != DRIVER));
         let mut command = Command::new(&*PROGRAM);
         command.args(options).arg(&*clip.file).args(["15", "320", "240"]).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -102,6 +100,11 @@ impl Drop for Usb {
     fn drop(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+        // The kernel takes a moment to let go of it, in which whoever looks would still find it.
+        let gone = || camera::list().iter().all(|d| d.driver != DRIVER);
+        if !std::thread::panicking() {
+            wait_until("the camera is still there", gone);
+        }
     }
 }
 
