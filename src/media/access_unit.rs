@@ -136,12 +136,14 @@ impl Assembler {
             }
             picture.push(nal);
         }
+        let told = self.told;
         let done = match first_slice {
             Some((slice, at)) => self.finish(slice, at, key, &picture).map(Some),
             None => Ok(None),
         };
         for (nal, at) in later {
-            self.sets.remember(nal, at)?;
+            // The picture is lost with it, and with the picture what it told.
+            self.sets.remember(nal, at).inspect_err(|_| self.told = told)?;
         }
         done
     }

@@ -112,6 +112,13 @@ fn a_broken_sps_stops_pictures_until_the_next_good_one() {
 }
 
 #[test]
+fn what_a_lost_picture_would_have_told_is_told_by_the_next() {
+    let mut assembler = Assembler::new();
+    assert!(matches!(push(&mut assembler, &[SPS, PPS, IDR, &PPS[..1]]), Err(AccessUnitError::Pps(_))));
+    assert!(assembler.push(&stream(&[IDR])).unwrap().unwrap().sps.is_some());
+}
+
+#[test]
 fn parameter_sets_are_bounded() {
     let mut assembler = Assembler::new();
     let pps = |id: u32, len: usize| {
