@@ -2,6 +2,7 @@
 //! another WebRTC implementation (str0m).
 #![allow(dead_code, clippy::unwrap_used, clippy::panic, reason = "each test uses a part of it")]
 
+pub mod bare;
 pub mod replay;
 pub mod watcher;
 

@@ -127,6 +127,15 @@ impl Watcher {
         self.request(&Request::Offer(offer));
     }
 
+    /// Offers again with new ICE credentials, in the same session.
+    pub fn restart(&mut self) {
+        let mut changes = self.rtc.sdp_api();
+        changes.ice_restart(true);
+        let (offer, pending) = changes.apply().unwrap();
+        (self.offer, self.pending) = (offer.to_sdp_string(), Some(pending));
+        self.offer();
+    }
+
     pub fn request(&self, request: &Request) {
         self.signal.publish(&request.to_json(&self.id));
     }

@@ -107,6 +107,7 @@ pub struct Peer {
     connection: Arc<dyn PeerConnection>,
     track: Arc<TrackLocalStaticRTP>,
     control: Control,
+    gathered: Arc<Notify>,
     payload_type: u8,
     ssrc: u32,
     timestamp_offset: u32,
@@ -172,19 +173,31 @@ impl Peer {
             connection,
             track,
             control: handler.control.clone(),
+            gathered: handler.gathered.clone(),
             payload_type: settings.choice.payload_type,
             ssrc,
             timestamp_offset: word(4),
             last: Mutex::new(None),
             pulse,
         };
-        let answer = peer.negotiate(offer, &handler.gathered).await?;
+        let track = peer.track.clone() as Arc<dyn TrackLocal>;
+        peer.connection.add_track(track).await.map_err(doing("adding the track"))?;
+        let answer = peer.negotiate(offer).await?;
         Ok((peer, answer, receiver))
     }
 
-    async fn negotiate(&self, offer: String, gathered: &Notify) -> Result<String, RtcError> {
+    /// Answers another offer of the same viewer, whose new ICE credentials ask for new paths (RFC 8839, section 4.4.1.1.1).
+    /// The DTLS session, the pictures' numbering and the data channel stay; [`PeerEvent::Connected`] comes when there
+    /// is a path again.
+    ///
+    /// # Errors
+    /// When the offer cannot be applied; then the connection is as it was, or fails on its own.
+    pub async fn restart(&self, offer: String) -> Result<String, RtcError> {
+        self.negotiate(offer).await
+    }
+
+    async fn negotiate(&self, offer: String) -> Result<String, RtcError> {
         let connection = &self.connection;
-        connection.add_track(self.track.clone() as Arc<dyn TrackLocal>).await.map_err(doing("adding the track"))?;
         let unusable = |doing| move |e: webrtc::error::Error| RtcError { doing, why: e.to_string(), offer: true };
         let offer = RTCSessionDescription::offer(offer).map_err(unusable("reading the offer"))?;
         connection.set_remote_description(offer).await.map_err(unusable("applying the offer"))?;
@@ -192,7 +205,7 @@ impl Peer {
         let plain = answer.sdp.clone();
         connection.set_local_description(answer).await.map_err(doing("applying the answer"))?;
         // Not having all candidates in time is no loss: they follow on their own.
-        let _ = tokio::time::timeout(GATHERING, gathered.notified()).await;
+        let _ = tokio::time::timeout(GATHERING, self.gathered.notified()).await;
         Ok(connection.local_description().await.map_or(plain, |description| description.sdp))
     }
 
