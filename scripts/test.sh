@@ -46,6 +46,8 @@ browser() {
 
 v4l2() { tests/v4l2/run; }
 
+anywhere() { tests/nat/run; }
+
 need_build
 step "page" page
 if [ "$mode" = --fast ]; then
@@ -63,6 +65,7 @@ else
     step "fuzz targets build" fuzz_builds
     step "browser" browser
     step "kernel V4L2" v4l2
+    step "from anywhere" anywhere
     step "arm64: build, package, run" scripts/cross.sh arm64
 fi
 if [ "$mode" = --all ]; then

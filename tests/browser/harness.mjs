@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import http from 'node:http';
+import https from 'node:https';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
@@ -36,8 +37,9 @@ export class Stage {
   }
 
   /** `lunette run ARGS`, until it says where it is (`--local`) or that it is connected. */
-  async lunette(args, { state = this.folder('state'), ready = /https?:\/\/\S+/ } = {}) {
-    const daemon = start(binary, ['run', '--state', state, ...args], { env: { ...process.env, NO_COLOR: '1' } });
+  async lunette(args, { state = this.folder('state'), ready = /https?:\/\/\S+/, inside = [], env = {} } = {}) {
+    const [command, ...first] = [...inside, binary];
+    const daemon = start(command, [...first, 'run', '--state', state, ...args], { env: { ...process.env, NO_COLOR: '1', ...env } });
     this.onClose(() => daemon.stop());
     const [text] = await daemon.says(ready);
     const camera = fs.readFileSync(path.join(state, 'camera-id'), 'utf8').trim();
@@ -55,28 +57,30 @@ export class Stage {
     return Object.assign(broker, { tcp, ws });
   }
 
-  /** The built page on a static host, as one would host it oneself. Returns its address. */
-  async host(config) {
+  /** The built page on a static host, as one would host it oneself; with a certificate, by HTTPS. Returns its address. */
+  async host(config, tls, extra) {
     const types = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' };
     const dist = path.join(root, 'web/dist');
-    const server = http.createServer((request, response) => {
+    const answer = (request, response) => {
       const name = path.normalize(new URL(request.url, 'http://x').pathname);
       if (name === '/config.json' && config) return response.end(JSON.stringify(config));
-      const file = path.join(dist, name === '/' ? 'index.html' : name);
-      if (!file.startsWith(dist) || !fs.existsSync(file)) {
+      const beside = extra && fs.existsSync(path.join(extra, name)) && name !== '/';
+      const file = path.join(beside ? extra : dist, name === '/' ? 'index.html' : name);
+      if (!file.startsWith(beside ? extra : dist) || !fs.existsSync(file)) {
         response.statusCode = 404;
         return response.end();
       }
       response.setHeader('content-type', types[path.extname(file)] ?? 'application/octet-stream');
       response.end(fs.readFileSync(file));
-    });
-    server.listen(0, '127.0.0.1');
+    };
+    const server = tls ? https.createServer(tls, answer) : http.createServer(answer);
+    server.listen(...(tls ? [443] : [0, '127.0.0.1']));
     await once(server, 'listening');
     this.onClose(() => {
       server.closeAllConnections();
       server.close();
     });
-    return `http://127.0.0.1:${server.address().port}/`;
+    return tls ? 'https://page.example.net/' : `http://127.0.0.1:${server.address().port}/`;
   }
 
   /** A browser with an empty profile. Pages of one browser hide each other, and a hidden one shows no pictures. */
@@ -113,6 +117,7 @@ export function start(command, args, options) {
   }
   const self = {
     pid: child.pid,
+    stdin: child.stdin,
     lines,
     exited,
     /** Waits for a line, from now or (by default) from the start. */
@@ -136,6 +141,7 @@ export function start(command, args, options) {
         exited.then(code => { clearTimeout(timer); fail(`ended (${code})`); });
       });
     },
+    onLine: look => void waiting.add(look),
     signal: name => child.kill(name),
     /** Ends it, gently at first. */
     async stop(name = 'SIGTERM') {
