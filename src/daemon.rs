@@ -1,8 +1,6 @@
 //! The wiring and the stopping order; reads as a recipe.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -18,7 +16,8 @@ use crate::local::{self, Listed};
 use crate::signal::Outbox;
 use crate::signal::mqtt::Broker;
 use crate::trust::{BootId, CameraId};
-use crate::{board, camera, cli, herald, hub, lobby, service, viewer};
+use crate::viewer::rtc::{PortOptions, Scope, Transport};
+use crate::{board, camera, cli, config, herald, hub, lobby, service, viewer};
 
 /// A driver may hold a call for seconds when its device hangs.
 const CAMERA_GOODBYE: Duration = Duration::from_secs(3);
@@ -41,8 +40,9 @@ impl Daemon {
     /// Starts everything: camera thread, broker connection, lobby, status.
     ///
     /// # Errors
-    /// When a thread cannot be started. A camera or a broker that is not there yet is no error: both are waited for.
-    pub fn start(config: &Config, identity: Identity, broker: Broker, addresses: Arc<[SocketAddr]>) -> Result<Self> {
+    /// When a thread cannot be started, or the viewers' port not opened. A camera or a broker that is not there yet is no error: both are waited for.
+    pub fn start(config: &Config, identity: Identity, broker: Broker, scope: Scope) -> Result<Self> {
+        let transport = Transport::open(port_options(&config.rtc, scope))?;
         let boot = BootId::random().context("no random bits for the boot id")?;
         let (publisher, hub, demand) = hub::open(config.video.bitrates());
 
@@ -55,9 +55,7 @@ impl Daemon {
         let herald =
             tokio::spawn(herald::run(config.name.clone(), boot, outbox.clone(), hub.status(), stop_lobby.clone()));
         let settings = lobby::Settings { boot, max_viewers: config.viewers.max, ice: Vec::new() };
-        let transport = viewer::rtc::Transport::start();
-        let context =
-            viewer::Context { hub, outbox: outbox.clone(), certificate: identity.certificate, transport, addresses };
+        let context = viewer::Context { hub, outbox: outbox.clone(), certificate: identity.certificate, transport };
         let service = service::run(context.hub.clone(), outbox.clone(), stop_lobby.clone());
         let broken = CancellationToken::new();
         let guard = broken.clone().drop_guard();
@@ -140,7 +138,7 @@ async fn serve(loaded: Loaded, local: bool) -> Result<()> {
         return serve_local(&config, &state, identity, stop).await;
     }
     let mqtt = config.signal.mqtt.as_ref().ok_or(ConfigError::NoBroker)?;
-    let daemon = Daemon::start(&config, identity, Broker::open(mqtt)?, ANY.into())?;
+    let daemon = Daemon::start(&config, identity, Broker::open(mqtt)?, Scope::Network)?;
     info!("camera id {}", daemon.camera_id());
     daemon.serve(&stop).await;
     daemon.stop().await
@@ -154,8 +152,8 @@ async fn serve_local(config: &Config, state: &Path, identity: Identity, stop: Ca
     let login = local.login();
     let broker = Broker { url: login.url, login: Some((login.user, login.password)), tls: None };
     // A browser on this machine can be reached even when there is no network.
-    let loopback = config.local.is_loopback().then_some(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0));
-    let daemon = Daemon::start(config, identity, broker, ANY.into_iter().chain(loopback).collect())?;
+    let scope = if config.local.is_loopback() { Scope::Everywhere } else { Scope::Network };
+    let daemon = Daemon::start(config, identity, broker, scope)?;
     welcome(&local);
     let stop_local = CancellationToken::new();
     let serving = tokio::spawn(local.run(stop_local.clone()));
@@ -185,9 +183,15 @@ async fn serve_local(_: &Config, _: &Path, _: Identity, _: CancellationToken) ->
     anyhow::bail!("this lunette was built without the feature `local`; name a broker in [signal.mqtt] url")
 }
 
-/// Every interface but loopback, of both families.
-const ANY: [SocketAddr; 2] =
-    [SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0), SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0)];
+fn port_options(rtc: &config::Rtc, scope: Scope) -> PortOptions {
+    PortOptions {
+        port: rtc.port.unwrap_or(0),
+        scope,
+        interfaces: rtc.choice(),
+        hide_host: rtc.hide_host,
+        relay_only: rtc.policy == config::Policy::Relay,
+    }
+}
 
 fn origin(files: &[PathBuf]) -> String {
     match files {

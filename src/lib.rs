@@ -7,6 +7,7 @@
 //! - [`camera`]: a picture source → encoded [`media::frame::Frame`]s, on a thread of its own.
 //! - [`media`]: pure: units, H.264 parsing, access units, RTP packetization.
 //! - [`hub`]: one camera, many viewers; merges their wishes into one [`hub::Demand`].
+//! - [`interfaces`]: the addresses that this machine has, and when they change.
 //! - [`viewer`]: one watcher's peer connection; the only module that knows WebRTC.
 //! - [`trust`]: who is who; the seam where messages are opened and sealed.
 //! - [`signal`]: messages and the MQTT broker they travel through.
@@ -27,6 +28,7 @@ pub mod doctor;
 pub mod herald;
 pub mod hub;
 pub mod identity;
+pub mod interfaces;
 pub mod lobby;
 #[cfg(feature = "local")]
 pub mod local;

@@ -3,11 +3,20 @@
 
 mod common;
 
+use std::collections::HashSet;
+use std::fs;
+
+use common::Stage;
 use common::bare::Bare;
 use common::watcher::Watcher;
+use lunette::trust::ViewerId;
+
+/// Some tests count what the process has open.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restart_keeps_the_session() {
+    let _alone = ALONE.lock().await;
     let camera = Bare::open().await;
     let mut watcher = Watcher::join(camera.signal.clone()).await;
     watcher.until("a picture", |w| !w.pictures.is_empty()).await;
@@ -18,7 +27,7 @@ async fn a_restart_keeps_the_session() {
         watcher.until("pictures again", |w| w.pictures.len() > seen + 30).await;
         assert_eq!(camera.connected(), 1 + round, "it says so");
     }
-    let ufrags: std::collections::HashSet<_> = watcher
+    let ufrags: HashSet<_> = watcher
         .said
         .iter()
         .filter_map(|m| m["sdp"].as_str()?.lines().find(|line| line.starts_with("a=ice-ufrag:")))
@@ -26,4 +35,76 @@ async fn a_restart_keeps_the_session() {
     assert_eq!(ufrags.len(), 4, "each time with other credentials");
     assert!(!watcher.closed);
     camera.close().await;
+}
+
+/// The local ports of this process's UDP sockets.
+fn udp_ports() -> Vec<u16> {
+    let sockets: HashSet<_> = fs::read_dir("/proc/self/fd")
+        .unwrap()
+        .filter_map(|entry| fs::read_link(entry.unwrap().path()).ok())
+        .filter_map(|link| Some(link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned()))
+        .collect();
+    let listed = ["/proc/self/net/udp", "/proc/self/net/udp6"].map(|path| fs::read_to_string(path).unwrap_or_default());
+    let lines = listed.iter().flat_map(|text| text.lines().skip(1));
+    lines
+        .filter_map(|line| {
+            let words: Vec<_> = line.split_ascii_whitespace().collect();
+            let (_, port) = words[1].rsplit_once(':')?;
+            sockets.contains(words[9]).then(|| u16::from_str_radix(port, 16).unwrap())
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_viewers_come_by_one_port_in_either_family() {
+    let _alone = ALONE.lock().await;
+    let stage = Stage::open(10).await;
+    let port = stage.transport.port();
+    let mut watchers = Vec::new();
+    for i in 0..10 {
+        let ip = if i % 2 == 0 { "127.0.0.1" } else { "::1" };
+        let mut watcher = Watcher::at(ip, stage.signal(), ViewerId::random().unwrap()).await;
+        watcher.offer();
+        watchers.push(watcher);
+    }
+    // All at once.
+    let watching = watchers.into_iter().map(|mut watcher| {
+        tokio::spawn(async move {
+            watcher.until("30 pictures", |w| w.pictures.len() >= 30).await;
+            watcher
+        })
+    });
+    let mut watchers = Vec::new();
+    for task in watching.collect::<Vec<_>>() {
+        watchers.push(task.await.unwrap());
+    }
+    let listed = udp_ports();
+    let ours = listed.iter().filter(|listed| **listed == port).count();
+    assert_eq!(ours, 2, "one socket a family at port {port}: {listed:?}");
+    for watcher in &watchers {
+        assert!(watcher.pictures.windows(2).all(|w| w[1].number > w[0].number), "its own pictures, in order");
+        let answer = watcher.told("answer").unwrap()["sdp"].as_str().unwrap();
+        let told: Vec<_> = answer.lines().filter(|line| line.starts_with("a=candidate:")).collect();
+        assert_eq!(told.len(), 2, "{answer}");
+        assert!(told.iter().all(|line| line.split(' ').nth(5) == Some(&port.to_string())), "{answer}");
+        assert!(listed.contains(&watcher.port()));
+    }
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_viewer_adds_no_socket() {
+    let _alone = ALONE.lock().await;
+    let stage = Stage::open(10).await;
+    let mut first = Watcher::join(stage.signal()).await;
+    first.until("a picture", |w| !w.pictures.is_empty()).await;
+    let before = common::descriptors();
+    let mut others = Vec::new();
+    for _ in 0..5 {
+        let mut watcher = Watcher::join(stage.signal()).await;
+        watcher.until("a picture", |w| !w.pictures.is_empty()).await;
+        others.push(watcher);
+    }
+    assert_eq!(common::descriptors() - before, others.len(), "only the sockets of the viewers themselves");
+    stage.close().await;
 }

@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 const IMPORTS: &[(&str, &[&str])] = &[
     ("media", &["media"]),
     ("trust", &["trust"]),
-    ("config", &["config", "media"]),
+    ("interfaces", &[]),
+    ("config", &["config", "interfaces", "media"]),
     ("board", &["board", "config", "media"]),
     ("hub", &["hub", "media"]),
     ("camera", &["camera", "config", "hub", "media"]),
     ("signal", &["signal", "config", "media", "trust"]),
-    ("viewer", &["viewer", "hub", "media", "signal", "trust"]),
+    ("viewer", &["viewer", "hub", "interfaces", "media", "signal", "trust"]),
     ("identity", &["config", "trust", "viewer"]),
     ("herald", &["media", "signal", "trust"]),
     ("lobby", &["lobby", "media", "signal", "trust", "viewer"]),
@@ -33,7 +34,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("gstreamer", &["src/camera/gst"]),
     ("rmqtt", &["src/local/", "src/log.rs", "src/signal/mqtt.rs"]),
     ("axum", &["src/local/"]),
-    ("rustix", &["src/doctor/storage.rs"]),
+    ("rustix", &["src/doctor/storage.rs", "src/interfaces.rs", "src/viewer/rtc/port/mod.rs"]),
     ("unsafe", &["src/camera/sys.rs", "src/camera/sys/"]),
 ];
 

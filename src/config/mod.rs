@@ -9,6 +9,7 @@ mod error;
 mod gst;
 mod layer;
 mod load;
+mod rtc;
 mod rtsp_url;
 mod secret;
 mod state;
@@ -26,6 +27,7 @@ pub use broker_url::{BrokerScheme, BrokerUrl, BrokerUrlError};
 pub use error::ConfigError;
 pub use gst::{Gst, GstSource, Misfit, Pipeline, Preset, hide_passwords};
 pub use load::{Defaults, Flag, Loaded, RESERVED_VARIABLES, Sources};
+pub use rtc::{Policy, Rtc};
 pub use rtsp_url::{RtspUrl, RtspUrlError};
 pub use secret::{Secret, SecretError, read_secret_file, resolve, write_secret_file};
 pub use state::StateDirError;
@@ -54,6 +56,8 @@ pub struct Config {
     pub video: Video,
     /// The broker.
     pub signal: Signal,
+    /// How pictures reach viewers.
+    pub rtc: Rtc,
     /// Who may watch, and how many.
     pub viewers: Viewers,
     /// `run --local`.
@@ -240,6 +244,7 @@ impl Default for Config {
             camera: Camera::Auto,
             video: Video::default(),
             signal: Signal::default(),
+            rtc: Rtc::default(),
             viewers: Viewers::default(),
             local: Local::default(),
         }

@@ -6,8 +6,6 @@ pub mod offer;
 pub mod rtc;
 mod watching;
 
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
@@ -40,8 +38,6 @@ pub struct Context {
     pub certificate: Certificate,
     /// Through what media is sent.
     pub transport: Transport,
-    /// Local addresses for media; a wildcard stands for every interface but loopback.
-    pub addresses: Arc<[SocketAddr]>,
 }
 
 /// One attempt to watch.
@@ -165,7 +161,7 @@ async fn prepare(context: &Context, stream: StreamId, attempt: Attempt) -> Resul
         choice: &choice,
         certificate: &context.certificate,
         transport: &context.transport,
-        addresses: &context.addresses,
+        servers: &[],
         any_srtp: attempt.any_srtp,
     };
     match Peer::answer(&settings, attempt.offer.sdp).await {

@@ -8,7 +8,7 @@ use lunette::media::stream::{PerStream, StreamId};
 use lunette::media::units::Bitrate;
 use lunette::signal::message::Candidate;
 use lunette::viewer::offer;
-use lunette::viewer::rtc::{Certificate, Peer, PeerEvent, Settings, Transport};
+use lunette::viewer::rtc::{Certificate, Peer, PeerEvent, Settings};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -49,12 +49,12 @@ impl Bare {
             let profile = ProfileLevelId { profile: 0x42, constraints: 0xe0, level: 0x1f };
             let choice = offer::inspect(sdp, profile).unwrap();
             let certificate = Certificate::generate().unwrap();
-            let transport = Transport::start();
+            let transport = super::loopback();
             let settings = Settings {
                 choice: &choice,
                 certificate: &certificate,
                 transport: &transport,
-                addresses: &["127.0.0.1:0".parse().unwrap()],
+                servers: &[],
                 any_srtp: true,
             };
             let (peer, answer, mut events) = Peer::answer(&settings, sdp.to_owned()).await.unwrap();

@@ -16,7 +16,7 @@ use lunette::media::units::Bitrate;
 use lunette::signal::loopback::{self, Said};
 use lunette::trust::{BootId, ViewerId};
 use lunette::viewer::Context;
-use lunette::viewer::rtc::{Certificate, Transport};
+use lunette::viewer::rtc::{Certificate, PortOptions, Scope, Transport};
 use replay::Replay;
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -30,6 +30,7 @@ type Mailboxes = Mutex<HashMap<ViewerId, mpsc::UnboundedSender<Value>>>;
 pub struct Stage<C = Replay> {
     pub hub: Hub,
     pub replay: C,
+    pub transport: Transport,
     signal: Arc<Signal>,
     stop: CancellationToken,
     lobby: JoinHandle<()>,
@@ -72,6 +73,11 @@ impl Signal {
     }
 }
 
+/// A port for viewers on this machine.
+pub fn loopback() -> Transport {
+    Transport::open(PortOptions { scope: Scope::Loopback, ..PortOptions::default() }).unwrap()
+}
+
 impl Stage {
     pub async fn open(max_viewers: u16) -> Self {
         Self::with(max_viewers, Replay::start).await
@@ -88,13 +94,8 @@ impl<C> Stage<C> {
         let stop = CancellationToken::new();
         let replay = camera(publisher, demand, stop.clone());
         let (requests, outbox, viewers, mut said) = loopback::open();
-        let context = Context {
-            hub: hub.clone(),
-            outbox,
-            certificate: Certificate::generate().unwrap(),
-            transport: Transport::start(),
-            addresses: Arc::new(["127.0.0.1:0".parse().unwrap()]),
-        };
+        let (transport, certificate) = (loopback(), Certificate::generate().unwrap());
+        let context = Context { hub: hub.clone(), outbox, certificate, transport: transport.clone() };
         let settings = lobby::Settings { boot: BootId::random().unwrap(), max_viewers, ice: vec![] };
         let lobby = tokio::spawn(lobby::run(settings, context, requests, stop.clone()));
 
@@ -107,7 +108,7 @@ impl<C> Stage<C> {
                 }
             }
         });
-        Self { hub, replay, signal, stop, lobby, dispatcher }
+        Self { hub, replay, transport, signal, stop, lobby, dispatcher }
     }
 
     pub fn signal(&self) -> Arc<Signal> {

@@ -76,8 +76,13 @@ impl Watcher {
     }
 
     pub async fn new(signal: Arc<Signal>, id: ViewerId) -> Self {
+        Self::at("127.0.0.1", signal, id).await
+    }
+
+    /// A viewer with this address.
+    pub async fn at(ip: &str, signal: Arc<Signal>, id: ViewerId) -> Self {
         str0m::crypto::from_feature_flags().install_process_default();
-        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let socket = UdpSocket::bind((ip, 0)).await.unwrap();
         let local = socket.local_addr().unwrap();
         let mut rtc = Rtc::builder()
             .clear_codecs()
@@ -114,6 +119,11 @@ impl Watcher {
             mailbox,
             late: None,
         }
+    }
+
+    /// Of its socket.
+    pub fn port(&self) -> u16 {
+        self.local.port()
     }
 
     /// The offer's text.

@@ -4,13 +4,13 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use webrtc::data_channel::{DataChannel, DataChannelEvent};
 use webrtc::peer_connection::{
     PeerConnectionEventHandler, RTCIceGatheringState, RTCPeerConnectionIceEvent, RTCPeerConnectionState,
 };
 
-use super::{PeerEvent, Pulse, lock};
+use super::{PeerEvent, Pulse, candidates, lock};
 use crate::signal::message::Candidate;
 use crate::viewer::control;
 
@@ -24,7 +24,6 @@ pub(super) type Control = Arc<Mutex<Option<Arc<dyn DataChannel>>>>;
 /// Hears the connection. Its callbacks run on the connection's own task, so they never wait.
 pub(super) struct Handler {
     pub(super) events: mpsc::Sender<PeerEvent>,
-    pub(super) gathered: Arc<Notify>,
     pub(super) control: Control,
     /// Data channels that the viewer has opened.
     pub(super) channels: AtomicU8,
@@ -40,9 +39,11 @@ impl Handler {
 #[async_trait]
 impl PeerConnectionEventHandler for Handler {
     async fn on_ice_candidate(&self, event: RTCPeerConnectionIceEvent) {
-        if let Ok(init) = event.candidate.to_json() {
+        if let Ok(init) = event.candidate.to_json()
+            && let Some(candidate) = candidates::tell(&init.candidate)
+        {
             self.tell(PeerEvent::Candidate(Some(Candidate {
-                candidate: init.candidate,
+                candidate,
                 sdp_mid: init.sdp_mid,
                 sdp_mline_index: init.sdp_mline_index,
             })));
@@ -51,7 +52,6 @@ impl PeerConnectionEventHandler for Handler {
 
     async fn on_ice_gathering_state_change(&self, state: RTCIceGatheringState) {
         if state == RTCIceGatheringState::Complete {
-            self.gathered.notify_one();
             self.tell(PeerEvent::Candidate(None));
         }
     }

@@ -1,12 +1,15 @@
 //! One peer connection. The only folder that imports `webrtc` and `rtc`.
 
-mod batch;
+mod candidates;
 mod certificate;
 mod handler;
+mod path;
+mod port;
 mod pulse;
+mod reach;
+mod servers;
 mod tap;
 
-use std::net::SocketAddr;
 use std::sync::atomic::AtomicU8;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,23 +20,28 @@ use rtc::rtp_transceiver::rtp_sender::{
     RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters,
     RTCRtpHeaderExtensionCapability, RTCRtpRtxParameters, RtpCodecKind,
 };
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{mpsc, watch};
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::peer_connection::{
-    MediaEngine, PeerConnection, PeerConnectionBuilder, RTCConfigurationBuilder, RTCIceCandidateInit,
-    RTCSessionDescription, Registry, SettingEngineBuilder, SrtpProtectionProfile, configure_twcc_sender_only,
+    MediaEngine, PeerConnection, PeerConnectionBuilder, RTCIceCandidateInit, RTCSessionDescription, Registry,
+    SettingEngineBuilder, SrtpProtectionProfile, configure_twcc_sender_only,
 };
 
 use super::control;
 use super::offer::{Choice, PLAYOUT_DELAY};
 use crate::hub::Picture;
+use crate::interfaces::Own;
 use crate::media::units::MediaTime;
 use crate::signal::message::Candidate;
 use handler::{Control, Handler};
+use port::Line;
 
 pub use certificate::Certificate;
+pub use path::{Path, PathReport};
+pub use port::{PortError, PortOptions, Scope};
 pub use pulse::Pulse;
+pub use servers::{Server, Via};
 
 /// ICE takes a pair for disconnected after this without an answer to its checks, and for failed after [`ICE_FAILED`]
 /// more; both are well under the 10 s in which a viewer that went silent must be gone.
@@ -42,8 +50,10 @@ const ICE_FAILED: Duration = Duration::from_secs(5);
 const ICE_KEEPALIVE: Duration = Duration::from_secs(1);
 /// Packets kept for retransmission: two seconds at 2 Mbit/s. Payloads are shared with the other viewers.
 const NACK_PACKETS: u16 = 512;
-/// Host candidates are there at once; so long is waited to have them in the answer itself.
-const GATHERING: Duration = Duration::from_millis(50);
+/// Checks of one pair of addresses: one each 200 ms, for as long as the viewer may take to hear of it.
+const ICE_CHECKS: u16 = 40;
+/// A relay's answer may be a new nonce (438), after which the library asks no sooner than at its next turn.
+const RELAY_REFRESH: Duration = Duration::from_secs(60);
 /// What waits on the `control` channel for a viewer that does not read it.
 const CONTROL_BUFFER: usize = 64 * 1024;
 /// Events that wait for the viewer's loop; more are dropped, which only junk can cause.
@@ -76,14 +86,27 @@ pub enum PeerEvent {
     Control(Vec<u8>),
 }
 
-/// The sockets of all peer connections, and the task that sends for them. Cheap to clone.
+/// The way in and out for all peer connections: one UDP port. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Transport(Arc<batch::Batching>);
+pub struct Transport(Arc<port::Port>);
 
 impl Transport {
-    /// Needs a tokio runtime.
-    pub fn start() -> Self {
-        Self(batch::Batching::start())
+    /// Opens the port; needs a tokio runtime.
+    ///
+    /// # Errors
+    /// See [`PortError`].
+    pub fn open(options: PortOptions) -> Result<Self, PortError> {
+        port::Port::open(options).map(Self)
+    }
+
+    /// The port's number.
+    pub fn port(&self) -> u16 {
+        self.0.number()
+    }
+
+    /// The addresses by which this machine can be reached; wakes when there are others.
+    pub fn addresses(&self) -> watch::Receiver<Vec<Own>> {
+        self.0.own()
     }
 }
 
@@ -96,8 +119,8 @@ pub struct Settings<'a> {
     pub certificate: &'a Certificate,
     /// Through what it is sent.
     pub transport: &'a Transport,
-    /// Local addresses; a wildcard stands for every interface but loopback.
-    pub addresses: &'a [SocketAddr],
+    /// STUN and TURN servers.
+    pub servers: &'a [Server],
     /// Whether AES-CM is offered beside AES-GCM. GCM is the cheaper one on ARM, and taken only when offered alone.
     pub any_srtp: bool,
 }
@@ -106,8 +129,9 @@ pub struct Settings<'a> {
 pub struct Peer {
     connection: Arc<dyn PeerConnection>,
     track: Arc<TrackLocalStaticRTP>,
+    line: Arc<Line>,
+    said: Mutex<path::Viewer>,
     control: Control,
-    gathered: Arc<Notify>,
     payload_type: u8,
     ssrc: u32,
     timestamp_offset: u32,
@@ -129,13 +153,8 @@ impl Peer {
     ) -> Result<(Self, String, mpsc::Receiver<PeerEvent>), RtcError> {
         let pulse = Pulse::new();
         let (events, receiver) = mpsc::channel(EVENTS);
-        let handler = Arc::new(Handler {
-            events,
-            gathered: Arc::new(Notify::new()),
-            control: Arc::default(),
-            channels: AtomicU8::new(0),
-            pulse: pulse.clone(),
-        });
+        let handler =
+            Arc::new(Handler { events, control: Arc::default(), channels: AtomicU8::new(0), pulse: pulse.clone() });
         let mut random = [0; 12];
         // Without random bits the numbers are guessable, which SRTP does not rest on.
         let _ = getrandom::fill(&mut random);
@@ -152,18 +171,22 @@ impl Peer {
             // As DTLS server we need one flight less than as client.
             .with_answering_dtls_role(rtc::peer_connection::transport::RTCDtlsRole::Server)
             .with_ice_timeouts(Some(ICE_DISCONNECTED), Some(ICE_FAILED), Some(ICE_KEEPALIVE))
+            .with_ice_connection_attempts(None, Some(ICE_CHECKS))
+            .with_turn_allocation_refresh_interval_cap(RELAY_REFRESH)
+            // A restart is asked for when addresses, NATs or relays are others than before.
+            .with_discard_local_candidates_during_ice_restart(true)
             .build();
-        let configuration =
-            RTCConfigurationBuilder::new().with_certificates(vec![settings.certificate.0.clone()]).build();
+        let line = settings.transport.0.line(settings.servers.to_vec());
+        let configuration = line.configuration().with_certificates(vec![settings.certificate.0.clone()]).build();
         let connection = PeerConnectionBuilder::new()
             .with_configuration(configuration)
             .with_media_engine(media)
             .with_interceptor_registry(registry)
             .with_setting_engine(engine)
             .with_handler(handler.clone())
-            .with_runtime(settings.transport.0.clone())
+            .with_runtime(line.clone())
             .with_data_channel_send_buffer_limit(CONTROL_BUFFER)
-            .with_udp_addrs(settings.addresses.to_vec())
+            .with_udp_addrs(line.addresses())
             .build()
             .await
             .map_err(doing("making the peer connection"))?;
@@ -173,7 +196,8 @@ impl Peer {
             connection,
             track,
             control: handler.control.clone(),
-            gathered: handler.gathered.clone(),
+            line,
+            said: Mutex::default(),
             payload_type: settings.choice.payload_type,
             ssrc,
             timestamp_offset: word(4),
@@ -199,21 +223,38 @@ impl Peer {
     async fn negotiate(&self, offer: String) -> Result<String, RtcError> {
         let connection = &self.connection;
         let unusable = |doing| move |e: webrtc::error::Error| RtcError { doing, why: e.to_string(), offer: true };
+        let offer = candidates::filter_offer(&offer, self.line.loopback());
+        lock(&self.said).hear(&offer);
         let offer = RTCSessionDescription::offer(offer).map_err(unusable("reading the offer"))?;
         connection.set_remote_description(offer).await.map_err(unusable("applying the offer"))?;
         let answer = connection.create_answer(None).await.map_err(unusable("making the answer"))?;
-        let plain = answer.sdp.clone();
+        let sdp = candidates::rewrite_answer(&answer.sdp, &self.line.told());
+        if let Some(ufrag) = candidates::ufrag(&sdp) {
+            self.line.name(ufrag);
+        }
         connection.set_local_description(answer).await.map_err(doing("applying the answer"))?;
-        // Not having all candidates in time is no loss: they follow on their own.
-        let _ = tokio::time::timeout(GATHERING, self.gathered.notified()).await;
-        Ok(connection.local_description().await.map_or(plain, |description| description.sdp))
+        Ok(sdp)
     }
 
-    /// Takes a way to reach the viewer.
+    /// Uses these servers, or these credentials, from the next restart on.
+    ///
+    /// # Errors
+    /// When the connection is closed.
+    pub async fn use_servers(&self, servers: &[Server]) -> Result<(), RtcError> {
+        self.line.set_servers(servers.to_vec());
+        let configuration = self.line.configuration().build();
+        self.connection.set_configuration(configuration).await.map_err(doing("taking other servers"))
+    }
+
+    /// Takes a way to reach the viewer. One that leads where nothing may be sent, or that is a name, is left out.
     ///
     /// # Errors
     /// When it is no candidate.
     pub async fn add_candidate(&self, candidate: Candidate) -> Result<(), RtcError> {
+        if !candidates::is_welcome(&candidate.candidate, self.line.loopback()) {
+            return Ok(());
+        }
+        lock(&self.said).hear(&candidate.candidate);
         let init = RTCIceCandidateInit {
             candidate: candidate.candidate,
             sdp_mid: candidate.sdp_mid,
@@ -221,6 +262,16 @@ impl Peer {
             ..RTCIceCandidateInit::default()
         };
         self.connection.add_ice_candidate(init).await.map_err(doing("adding a candidate"))
+    }
+
+    /// Which way pictures go; `None`: none went yet.
+    pub fn path(&self) -> Option<PathReport> {
+        self.line.path(&lock(&self.said))
+    }
+
+    /// What is wrong with the relays that were asked, for people: one line each.
+    pub fn relay_troubles(&self) -> Vec<String> {
+        self.line.troubles()
     }
 
     /// The RTP timestamp that a picture has in this session.
@@ -267,6 +318,7 @@ impl Peer {
     pub async fn close(self) {
         // An error says that it is closed already.
         let _ = self.connection.close().await;
+        self.line.close();
     }
 }
 
