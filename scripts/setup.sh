@@ -93,7 +93,7 @@ need_build() {
 
 # What the tests need beside that.
 need_test() {
-    apt_need chromium mosquitto cmake iproute2 iputils-ping procps python3 systemd
+    apt_need chromium coturn mosquitto cmake iproute2 iputils-ping procps python3 systemd
     # Pipelines, the encoders of Debian's GStreamer, and an RTSP camera.
     apt_need gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly \
         python3-gi gir1.2-gst-rtsp-server-1.0

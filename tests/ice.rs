@@ -7,9 +7,11 @@ use std::collections::HashSet;
 use std::fs;
 
 use common::Stage;
-use common::bare::Bare;
+use common::bare::{Bare, Ways};
 use common::watcher::Watcher;
+use lunette::signal::message::Candidate;
 use lunette::trust::ViewerId;
+use lunette::viewer::rtc::{PortOptions, Scope};
 
 /// Some tests count what the process has open.
 static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
@@ -107,4 +109,47 @@ async fn a_viewer_adds_no_socket() {
     }
     assert_eq!(common::descriptors() - before, others.len(), "only the sockets of the viewers themselves");
     stage.close().await;
+}
+
+/// A camera for viewers elsewhere is asked to contact programs of its own machine: in the offer, and by candidates after it.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_sent_where_nothing_may_be_sent() {
+    let _alone = ALONE.lock().await;
+    let victims = ["127.0.0.1", "127.0.0.9", "::1"].map(|ip| std::net::UdpSocket::bind((ip, 0)).unwrap());
+    let line = |socket: &std::net::UdpSocket| {
+        let at = socket.local_addr().unwrap();
+        format!("candidate:1 1 udp 2122260223 {} {} typ host", at.ip(), at.port())
+    };
+    let [in_offer, named, trickled] = victims.each_ref();
+    let name = format!("candidate:1 1 udp 2122260223 localhost {} typ host", named.local_addr().unwrap().port());
+
+    let heard = async |scope| {
+        let camera =
+            Bare::with(Ways { options: PortOptions { scope, ..PortOptions::default() }, servers: vec![] }).await;
+        let mut watcher = Watcher::new(camera.signal.clone(), ViewerId::random().unwrap()).await;
+        watcher.put_into_offer(&line(in_offer));
+        watcher.offer();
+        watcher.until("an answer", |w| w.told("answer").is_some()).await;
+        for candidate in [line(trickled), name.clone()] {
+            let candidate = Candidate { candidate, sdp_mid: Some("0".into()), sdp_mline_index: Some(0) };
+            watcher.candidate(Some(candidate));
+        }
+        // Several rounds of checks.
+        watcher.run_for(std::time::Duration::from_secs(1)).await;
+        camera.close().await;
+        victims.each_ref().map(|socket| {
+            socket.set_nonblocking(true).unwrap();
+            let mut n = 0;
+            while socket.recv(&mut [0; 1500]).is_ok() {
+                n += 1;
+            }
+            n > 0
+        })
+    };
+    assert_eq!(heard(Scope::Network).await, [false; 3], "nothing came");
+    assert_eq!(
+        heard(Scope::Loopback).await,
+        [true, false, true],
+        "where viewers on this machine are expected it would"
+    );
 }

@@ -8,33 +8,59 @@ use lunette::media::stream::{PerStream, StreamId};
 use lunette::media::units::Bitrate;
 use lunette::signal::message::Candidate;
 use lunette::viewer::offer;
-use lunette::viewer::rtc::{Certificate, Peer, PeerEvent, Settings};
+use lunette::viewer::rtc::{Certificate, PathReport, Peer, PeerEvent, PortOptions, Scope, Server, Settings, Transport};
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::Signal;
 use super::replay::Replay;
 
+/// The ways that a camera has.
+pub struct Ways {
+    pub options: PortOptions,
+    pub servers: Vec<Server>,
+}
+
 /// The camera's side of one connection.
 pub struct Bare {
     pub signal: Arc<Signal>,
     /// What the connection said of itself.
     pub events: Arc<Mutex<Vec<PeerEvent>>>,
+    transport: Transport,
+    now: Arc<Mutex<Now>>,
+    servers: mpsc::UnboundedSender<(Vec<Server>, oneshot::Sender<()>)>,
     task: JoinHandle<()>,
     stop: CancellationToken,
 }
 
+/// How it is.
+#[derive(Default)]
+struct Now {
+    path: Option<PathReport>,
+    troubles: Vec<String>,
+}
+
 impl Bare {
-    /// Answers the first offer, and restarts at each that follows. Pictures flow whenever it is connected.
+    /// For viewers on this machine, without servers.
     pub async fn open() -> Self {
+        let options = PortOptions { scope: Scope::Loopback, ..PortOptions::default() };
+        Self::with(Ways { options, servers: vec![] }).await
+    }
+
+    /// Answers the first offer, and restarts at each that follows. Pictures flow whenever it is connected.
+    pub async fn with(ways: Ways) -> Self {
         let (publish, mut asked) = mpsc::unbounded_channel::<Value>();
         let signal = Signal::new(move |payload| {
             let _ = publish.send(serde_json::from_slice(payload).unwrap());
         });
         let (events, stop) = (Arc::new(Mutex::new(Vec::new())), CancellationToken::new());
+        let transport = Transport::open(ways.options).unwrap();
+        let (now, (servers, mut others)) =
+            (Arc::<Mutex<Now>>::default(), mpsc::unbounded_channel::<(Vec<Server>, oneshot::Sender<()>)>());
         let (said, out, token) = (events.clone(), signal.clone(), stop.clone());
+        let (port, shown) = (transport.clone(), now.clone());
         let task = tokio::spawn(async move {
             let (publisher, hub, demand) = hub::open(PerStream { main: Bitrate::kbps(2000), low: Bitrate::kbps(400) });
             let _camera = Replay::start(publisher, demand, token.clone());
@@ -49,12 +75,11 @@ impl Bare {
             let profile = ProfileLevelId { profile: 0x42, constraints: 0xe0, level: 0x1f };
             let choice = offer::inspect(sdp, profile).unwrap();
             let certificate = Certificate::generate().unwrap();
-            let transport = super::loopback();
             let settings = Settings {
                 choice: &choice,
                 certificate: &certificate,
-                transport: &transport,
-                servers: &[],
+                transport: &port,
+                servers: &ways.servers,
                 any_srtp: true,
             };
             let (peer, answer, mut events) = Peer::answer(&settings, sdp.to_owned()).await.unwrap();
@@ -64,6 +89,7 @@ impl Bare {
             };
             tell(json!({"type": "answer", "sdp": answer}));
             loop {
+                *shown.lock().unwrap() = Now { path: peer.path(), troubles: peer.relay_troubles() };
                 tokio::select! {
                     () = token.cancelled() => break,
                     Some(message) = asked.recv() => match message["type"].as_str().unwrap() {
@@ -88,6 +114,10 @@ impl Bare {
                         }
                         said.lock().unwrap().push(event);
                     }
+                    Some((servers, done)) = others.recv() => {
+                        peer.use_servers(&servers).await.unwrap();
+                        let _ = done.send(());
+                    }
                     picture = pictures.next() => if let hub::Event::Picture(picture) = picture {
                         let _ = peer.send(&picture).await;
                     },
@@ -95,12 +125,34 @@ impl Bare {
             }
             peer.close().await;
         });
-        Self { signal, events, task, stop }
+        Self { signal, events, transport, now, servers, task, stop }
     }
 
     /// How often it became connected.
     pub fn connected(&self) -> usize {
         self.events.lock().unwrap().iter().filter(|event| **event == PeerEvent::Connected).count()
+    }
+
+    /// Which way pictures go.
+    pub fn path(&self) -> Option<PathReport> {
+        self.now.lock().unwrap().path
+    }
+
+    /// What is wrong with the relays.
+    pub fn troubles(&self) -> Vec<String> {
+        self.now.lock().unwrap().troubles.clone()
+    }
+
+    /// Of the one port.
+    pub fn port(&self) -> u16 {
+        self.transport.port()
+    }
+
+    /// Other servers, from the next restart on.
+    pub async fn use_servers(&self, servers: Vec<Server>) {
+        let (done, taken) = oneshot::channel();
+        let _ = self.servers.send((servers, done));
+        taken.await.unwrap();
     }
 
     pub async fn close(self) {

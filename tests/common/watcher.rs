@@ -126,6 +126,11 @@ impl Watcher {
         self.local.port()
     }
 
+    /// One more candidate.
+    pub fn put_into_offer(&mut self, candidate: &str) {
+        self.offer = self.offer.replacen("a=ice-pwd:", &format!("a={candidate}\r\na=ice-pwd:"), 1);
+    }
+
     /// The offer's text.
     pub fn sdp(&self) -> &str {
         &self.offer
