@@ -261,7 +261,7 @@ impl Probe {
 
 /// What would be used, a line for each thing.
 fn summary(loaded: &Loaded) -> String {
-    let Config { name, state, camera, video, signal, rtc, viewers, local } = &loaded.config;
+    let Config { name, state, camera, video, signal, rtc, viewers, local, ice } = &loaded.config;
     let mut text = String::from("The config is good.\n\n");
     let mut line = |key: &str, value: String| {
         // Writing to a string cannot fail.
@@ -301,6 +301,7 @@ fn summary(loaded: &Loaded) -> String {
         let port = rtc.port.map_or("UDP, chosen by the system at each start".to_owned(), |port| format!("UDP {port}"));
         port + if rtc.policy == config::Policy::Relay { "; only by a TURN server" } else { "" }
     });
+    line("ice", config::describe_ice(ice));
     line("viewers", format!("at most {}", viewers.max));
     let scheme = if local.is_https() { "https" } else { "http" };
     line("--local", format!("{scheme}://{}", local.listen));

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -17,7 +18,7 @@ use crate::signal::Outbox;
 use crate::signal::mqtt::Broker;
 use crate::trust::{BootId, CameraId};
 use crate::viewer::rtc::{PortOptions, Scope, Transport};
-use crate::{board, camera, cli, config, herald, hub, lobby, service, viewer};
+use crate::{board, camera, cli, config, herald, hub, lobby, service, turn, viewer};
 
 /// A driver may hold a call for seconds when its device hangs.
 const CAMERA_GOODBYE: Duration = Duration::from_secs(3);
@@ -50,12 +51,17 @@ impl Daemon {
         let camera = camera::spawn(config.camera.clone(), config.video.clone(), demand, publisher, stop_camera.clone())
             .context("cannot start the camera thread")?;
 
-        let (requests, outbox) = crate::signal::mqtt::open(broker, identity.camera, boot);
+        let by_broker = config.ice.iter().any(|ice| matches!(ice, config::Ice::Broker { .. }));
+        let (deliver, delivered) = watch::channel(Vec::new());
+        let deliver = by_broker.then_some(deliver);
+        let ice = turn::Ice::open(&config.ice, by_broker.then_some(delivered))?;
+        let (requests, outbox) = crate::signal::mqtt::open(broker, identity.camera, boot, deliver);
         let stop_lobby = CancellationToken::new();
         let herald =
             tokio::spawn(herald::run(config.name.clone(), boot, outbox.clone(), hub.status(), stop_lobby.clone()));
-        let settings = lobby::Settings { boot, max_viewers: config.viewers.max, ice: Vec::new() };
-        let context = viewer::Context { hub, outbox: outbox.clone(), certificate: identity.certificate, transport };
+        let settings = lobby::Settings { boot, max_viewers: config.viewers.max };
+        let context =
+            viewer::Context { hub, outbox: outbox.clone(), certificate: identity.certificate, transport, ice };
         let service = service::run(context.hub.clone(), outbox.clone(), stop_lobby.clone());
         let broken = CancellationToken::new();
         let guard = broken.clone().drop_guard();

@@ -11,6 +11,7 @@
 //! - [`viewer`]: one watcher's peer connection; the only module that knows WebRTC.
 //! - [`trust`]: who is who; the seam where messages are opened and sealed.
 //! - [`signal`]: messages and the MQTT broker they travel through.
+//! - [`turn`]: STUN and TURN servers, and credentials for them.
 //! - [`lobby`]: offers → viewers: admit, replace, refuse, reap.
 //! - [`herald`]: says to everyone how the camera is.
 //! - [`identity`]: the camera's id and key, kept.
@@ -37,4 +38,5 @@ pub mod media;
 pub mod service;
 pub mod signal;
 pub mod trust;
+pub mod turn;
 pub mod viewer;

@@ -13,8 +13,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, error, info_span};
 
 use crate::signal::Inbound;
-use crate::signal::message::{EndReason, IceServer, Limits, Refusal, Request, Response};
+use crate::signal::message::{EndReason, Limits, Refusal, Request, Response};
 use crate::trust::{BootId, SessionId};
+use crate::turn::Who;
 use crate::viewer::{self, Attempt, Command, Context, Leave, Outcome};
 use book::{Book, Verdict};
 
@@ -30,8 +31,6 @@ pub struct Settings {
     pub boot: BootId,
     /// How many may watch at once.
     pub max_viewers: u16,
-    /// For the viewers' peer connections.
-    pub ice: Vec<IceServer>,
 }
 
 /// Serves requests until `stop`, then ends every session.
@@ -78,8 +77,9 @@ impl Lobby {
         match self.book.judge(from, &request, Instant::now()) {
             Verdict::Welcome => {
                 let limits = Limits { viewers: self.settings.max_viewers, watching: self.book.watching() };
-                let ice = self.settings.ice.clone();
-                let welcome = Response::Welcome { boot: self.settings.boot, ice, limits };
+                let minted = self.context.ice.mint(Who::Viewer(from));
+                let (ice, ttl) = (minted.for_viewer(), minted.ttl_seconds());
+                let welcome = Response::Welcome { boot: self.settings.boot, ice, ttl, limits };
                 self.context.outbox.send(from, &welcome);
             }
             Verdict::Admit { replaces, any_srtp } => {

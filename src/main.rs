@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use lunette::cli::{self, Command};
 use lunette::config::ConfigError;
 use lunette::signal::broker::BrokerError;
+use lunette::turn::OpenError;
 
 fn main() -> ExitCode {
     let cli = cli::parse();
@@ -23,7 +24,7 @@ fn main() -> ExitCode {
 
 /// Whether the config is wrong, or a file that it names: what trying again does not mend.
 fn is_config(e: &anyhow::Error) -> bool {
-    e.is::<ConfigError>() || e.is::<BrokerError>()
+    e.is::<ConfigError>() || e.is::<BrokerError>() || e.is::<OpenError>()
 }
 
 /// The exit code, unless something failed.

@@ -492,3 +492,27 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_files_of_ice_servers_are_looked_at() {
+    let fixture =
+        Fixture::new("[[ice]]\nurls = [\"stun:s\"]\n[[ice]]\nurls = [\"turn:t\"]\nsecret_file = \"/nowhere/secret\"\n");
+    let error = fixture.error();
+    assert!(error.contains("lunette.toml:5:15") && error.contains("/nowhere/secret"), "{error}");
+    let secret = fixture.write("secret", "geheim\n", 0o644);
+    fixture.write(
+        "lunette.toml",
+        &format!("[[ice]]\nurls = [\"turn:t\"]\nsecret_file = \"{}\"\n", secret.display()),
+        0o600,
+    );
+    let loaded = fixture.load().unwrap();
+    assert!(loaded.warnings[0].contains("everybody on this machine can read"), "{:?}", loaded.warnings);
+    let error = error_of_ice("urls = [\"turn:t\"]");
+    assert!(error.contains("lunette.toml:1:1") && error.contains("secret_file"), "{error}");
+    let error = error_of_ice("urls = [\"turn://t\"]");
+    assert!(error.contains("lunette.toml:2:8") && error.contains("no slashes"), "{error}");
+}
+
+fn error_of_ice(toml: &str) -> String {
+    error(&format!("[[ice]]\n{toml}"))
+}

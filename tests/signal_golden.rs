@@ -63,8 +63,10 @@ fn rebuild(message: &Value) -> Option<Response> {
         "welcome" => Response::Welcome {
             boot: field::<BootId>(message, "boot"),
             ice: field::<Vec<IceServer>>(message, "ice"),
+            ttl: field(message, "ttl"),
             limits: field::<Limits>(message, "limits"),
         },
+        "ice" => Response::Ice { session: session(), ice: field(message, "ice"), ttl: field(message, "ttl") },
         "answer" => Response::Answer { session: session(), sdp: field(message, "sdp"), note: field(message, "note") },
         "candidate" => {
             Response::Candidate { session: session(), candidate: field::<Option<Candidate>>(message, "candidate") }

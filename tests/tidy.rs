@@ -14,14 +14,15 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("hub", &["hub", "media"]),
     ("camera", &["camera", "config", "hub", "media"]),
     ("signal", &["signal", "config", "media", "trust"]),
-    ("viewer", &["viewer", "hub", "interfaces", "media", "signal", "trust"]),
+    ("turn", &["turn", "config", "signal", "trust"]),
+    ("viewer", &["viewer", "hub", "interfaces", "media", "signal", "trust", "turn"]),
     ("identity", &["config", "trust", "viewer"]),
     ("herald", &["media", "signal", "trust"]),
-    ("lobby", &["lobby", "media", "signal", "trust", "viewer"]),
+    ("lobby", &["lobby", "media", "signal", "trust", "turn", "viewer"]),
     ("service", &["service", "hub", "media", "signal"]),
     ("local", &["local", "config", "signal", "trust"]),
     ("log", &[]),
-    ("doctor", &["doctor", "board", "camera", "config", "hub", "identity", "media", "signal", "trust"]),
+    ("doctor", &["doctor", "board", "camera", "config", "hub", "identity", "media", "signal", "trust", "turn"]),
     ("cli", &["cli", "board", "camera", "config", "doctor"]),
 ];
 

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::secret::{self, Secret};
-use super::{Camera, Config, Encoder, Gst, GstSource, Local, Low, Mqtt, Video};
+use super::{Camera, Config, Encoder, FetchLogin, Gst, GstSource, Ice, IceLogin, Local, Low, Mqtt, Video};
 
 /// A mistake, and where it was written.
 #[derive(Debug)]
@@ -21,6 +21,9 @@ pub(super) fn check(config: &Config, place: impl Fn(&[&str]) -> Option<Range<usi
     let mut check = Check { place: &place, warnings: Vec::new() };
     if let Some(mqtt) = &config.signal.mqtt {
         check.mqtt(mqtt)?;
+    }
+    for (number, ice) in config.ice.iter().enumerate() {
+        check.ice(&number.to_string(), ice)?;
     }
     check.local(&config.local)?;
     check.video(&config.video)?;
@@ -63,12 +66,41 @@ impl Check<'_> {
         {
             self.file(&MQTT, key, file.as_deref())?;
         }
-        self.secret(&MQTT, password_file.as_deref())?;
+        self.secret(&MQTT, "password_file", password_file.as_deref())?;
         if password_file.is_some() && !url.scheme.is_tls() && !is_this_machine(&url.host) {
             let scheme = url.scheme.as_str();
             self.warnings.push(format!(
                 "[signal.mqtt] the broker's password travels unencrypted over {scheme}://; {scheme}s:// hides it"
             ));
+        }
+        Ok(())
+    }
+
+    /// The files that the `[[ice]]` of this number names.
+    fn ice(&mut self, number: &str, ice: &Ice) -> Result<(), Problem> {
+        let table = ["ice", number];
+        let (secret, ca_file) = match ice {
+            Ice::Servers { login, ca_file, .. } => (
+                match login {
+                    IceLogin::None => None,
+                    IceLogin::Static { password_file, .. } => Some(("password_file", password_file)),
+                    IceLogin::Rest { secret_file, .. } => Some(("secret_file", secret_file)),
+                },
+                ca_file,
+            ),
+            Ice::Fetched(fetch) => (
+                match &fetch.login {
+                    FetchLogin::None => None,
+                    FetchLogin::Token { token_file } => Some(("token_file", token_file)),
+                    FetchLogin::Basic { password_file, .. } => Some(("password_file", password_file)),
+                },
+                &fetch.ca_file,
+            ),
+            Ice::Broker { ca_file } => (None, ca_file),
+        };
+        self.file(&table, "ca_file", ca_file.as_deref())?;
+        if let Some((key, path)) = secret {
+            self.secret(&table, key, Some(path))?;
         }
         Ok(())
     }
@@ -111,7 +143,7 @@ impl Check<'_> {
         for (key, file) in [("cert_file", cert_file), ("key_file", key_file)] {
             self.file(&LOCAL, key, file.as_deref())?;
         }
-        let password = self.secret(&LOCAL, password_file.as_deref())?;
+        let password = self.secret(&LOCAL, "password_file", password_file.as_deref())?;
         if !local.is_loopback() && password.is_some_and(|p| p.expose().chars().count() < SHORT) {
             self.warnings
                 .push(format!("[local] others can reach {listen}, and the password is short: take {SHORT} characters"));
@@ -125,7 +157,7 @@ impl Check<'_> {
             None => Problem { place: (self.place)(&GST), message: misfit.message },
         })?;
         let GstSource::Rtsp { url, password_file, .. } = source else { return Ok(()) };
-        self.secret(&GST, password_file)?;
+        self.secret(&GST, "password_file", password_file)?;
         if password_file.is_some() && !url.is_tls() && !is_this_machine(url.host()) {
             // Digest authentication hides the password itself; the picture travels in the clear in any case.
             self.warnings
@@ -156,8 +188,8 @@ impl Check<'_> {
     }
 
     /// A file with a password, which must be readable, and should be readable to few. `None`: not seen from here.
-    fn secret(&mut self, table: &[&str], path: Option<&Path>) -> Result<Option<Secret>, Problem> {
-        let (Some(path), key) = (path, "password_file") else { return Ok(None) };
+    fn secret(&mut self, table: &[&str], key: &str, path: Option<&Path>) -> Result<Option<Secret>, Problem> {
+        let Some(path) = path else { return Ok(None) };
         if secret::is_unseen_credential(path) {
             self.unseen(table, key, path);
             return Ok(None);

@@ -7,8 +7,11 @@ mod broker_url;
 mod check;
 mod error;
 mod gst;
+mod ice;
+mod ice_url;
 mod layer;
 mod load;
+mod roots;
 mod rtc;
 mod rtsp_url;
 mod secret;
@@ -26,7 +29,10 @@ use crate::media::units::{Bitrate, FrameRate, Size};
 pub use broker_url::{BrokerScheme, BrokerUrl, BrokerUrlError};
 pub use error::ConfigError;
 pub use gst::{Gst, GstSource, Misfit, Pipeline, Preset, hide_passwords};
+pub use ice::{FetchLogin, HttpsUrl, Ice, IceError, IceFetch, IceLogin, Ttl, describe_ice};
+pub use ice_url::{IceScheme, IceUrl, IceUrlError};
 pub use load::{Defaults, Flag, Loaded, RESERVED_VARIABLES, Sources};
+pub use roots::{RootsError, tls_client};
 pub use rtc::{Policy, Rtc};
 pub use rtsp_url::{RtspUrl, RtspUrlError};
 pub use secret::{Secret, SecretError, read_secret_file, resolve, write_secret_file};
@@ -58,6 +64,9 @@ pub struct Config {
     pub signal: Signal,
     /// How pictures reach viewers.
     pub rtc: Rtc,
+    /// The servers by which viewers elsewhere are reached; at most 8.
+    #[serde(deserialize_with = "ice::some")]
+    pub ice: Vec<Ice>,
     /// Who may watch, and how many.
     pub viewers: Viewers,
     /// `run --local`.
@@ -245,6 +254,7 @@ impl Default for Config {
             video: Video::default(),
             signal: Signal::default(),
             rtc: Rtc::default(),
+            ice: Vec::new(),
             viewers: Viewers::default(),
             local: Local::default(),
         }

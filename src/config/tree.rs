@@ -72,13 +72,17 @@ fn same_choice(a: &DeTable<'_>, b: &DeTable<'_>) -> bool {
     a.keys().map(Spanned::get_ref).eq(b.keys().map(Spanned::get_ref))
 }
 
-/// Where the value at `path` was written.
+/// Where the value at `path` was written. In an array, the key is the number from 0.
 pub(super) fn place(table: &DeTable<'_>, path: &[&str]) -> Option<Range<usize>> {
     let (first, rest) = path.split_first()?;
-    let value = table.get(*first)?;
-    match (rest.is_empty(), value.get_ref()) {
-        (true, _) => Some(value.span()),
-        (false, DeValue::Table(table)) => place(table, rest),
-        (false, _) => None,
+    within(table.get(*first)?, rest)
+}
+
+fn within(value: &Value<'_>, path: &[&str]) -> Option<Range<usize>> {
+    let Some((first, rest)) = path.split_first() else { return Some(value.span()) };
+    match value.get_ref() {
+        DeValue::Table(table) => place(table, path),
+        DeValue::Array(array) => within(array.get(first.parse::<usize>().ok()?)?, rest),
+        _ => None,
     }
 }

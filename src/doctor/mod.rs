@@ -204,15 +204,15 @@ fn configured(config: &Config, board: &Board, report: &mut Report<'_>) {
     report.add(picture::judge(&runtime.block_on(picture::watch(config.camera.clone(), config.video.clone()))));
     report.look("the broker");
     report.add(runtime.block_on(broker::examine(config.signal.mqtt.as_ref(), camera_id)));
-    report.add([ice()]);
+    report.add([ice(config)]);
     report.add([port(config)]);
     // A camera's thread that hangs must not hold us up.
     runtime.shutdown_background();
 }
 
-/// The config has no place for ICE servers yet.
-fn ice() -> Finding {
-    Finding::note("ice", Area::Ice, "no STUN or TURN server: only viewers on the same network get a picture")
+/// Which servers there are.
+fn ice(config: &Config) -> Finding {
+    Finding::note("ice", Area::Ice, crate::config::describe_ice(&config.ice))
 }
 
 /// Whether `run --local` could listen.

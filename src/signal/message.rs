@@ -74,8 +74,21 @@ pub enum Response {
         boot: BootId,
         /// For the viewer's peer connection.
         ice: Vec<IceServer>,
+        /// So many seconds the credentials in `ice` are good; absent: for good.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        ttl: Option<u64>,
         /// What is possible.
         limits: Limits,
+    },
+    /// Other credentials, or servers, while a session goes on.
+    Ice {
+        /// The attempt.
+        session: SessionId,
+        /// For the viewer's peer connection, in place of those before.
+        ice: Vec<IceServer>,
+        /// So many seconds the credentials are good; absent: for good.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        ttl: Option<u64>,
     },
     /// To an `offer`.
     Answer {

@@ -13,7 +13,7 @@ use rumqttc::v5::mqttbytes::v5::{
 };
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, MqttState, StateError};
 use rumqttc::{NetworkOptions, Outgoing, TlsConfiguration, Transport};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tracing::{debug, info, warn};
 
 use super::message::{Response, Status};
@@ -59,6 +59,8 @@ struct Inner {
     closing: AtomicBool,
     closed: Notify,
     intake: Intake,
+    /// Where what is published on the topic `ice` goes, when somebody wants it.
+    ice: Option<watch::Sender<Vec<u8>>>,
 }
 
 impl std::fmt::Debug for Outbox {
@@ -67,8 +69,14 @@ impl std::fmt::Debug for Outbox {
     }
 }
 
-/// Connects, now and whenever the connection is lost. Needs a tokio runtime.
-pub fn open(broker: Broker, camera: CameraId, boot: BootId) -> (mpsc::Receiver<Inbound>, super::Outbox) {
+/// Connects, now and whenever the connection is lost. `ice` gets what the fleet publishes on the camera's topic of that
+/// name; without it nothing is asked for there. Needs a tokio runtime.
+pub fn open(
+    broker: Broker,
+    camera: CameraId,
+    boot: BootId,
+    ice: Option<watch::Sender<Vec<u8>>>,
+) -> (mpsc::Receiver<Inbound>, super::Outbox) {
     let scheme = broker.url.scheme;
     let (client, connection) = AsyncClient::new(options(broker, &camera, boot), OUTGOING);
     let (intake, requests) = Intake::new();
@@ -82,6 +90,7 @@ pub fn open(broker: Broker, camera: CameraId, boot: BootId) -> (mpsc::Receiver<I
         closing: AtomicBool::new(false),
         closed: Notify::new(),
         intake,
+        ice,
     });
     tokio::spawn(inner.clone().run(connection, scheme));
     (requests, super::Outbox::Mqtt(Outbox(inner)))
@@ -189,8 +198,9 @@ impl Inner {
     }
 
     fn subscribe(&self) -> bool {
-        let filters =
-            [topic::request(&self.camera), topic::status(&self.camera)].map(|path| Filter::new(path, QoS::AtLeastOnce));
+        let ice = self.ice.is_some().then(|| topic::ice(&self.camera));
+        let topics = [topic::request(&self.camera), topic::status(&self.camera)].into_iter().chain(ice);
+        let filters: Vec<_> = topics.map(|path| Filter::new(path, QoS::AtLeastOnce)).collect();
         self.client.try_subscribe_many(filters).is_ok()
     }
 
@@ -215,6 +225,16 @@ impl Inner {
                 self.intake.junk("somebody else's status on our topic; said ours again");
             }
             self.say_status();
+        } else if publish.topic == topic::ice(&self.camera).as_bytes() {
+            if let Some(ice) = &self.ice {
+                ice.send_if_modified(|known| {
+                    let new = *known != *publish.payload;
+                    if new {
+                        *known = publish.payload.to_vec();
+                    }
+                    new
+                });
+            }
         } else if publish.retain {
             self.intake.junk("a request that the broker keeps: nobody asks it now");
         } else if let Some((to, refusal)) = self.intake.take(&publish.payload) {

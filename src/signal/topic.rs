@@ -10,6 +10,11 @@ pub(super) fn event(camera: &CameraId) -> String {
     format!("lunette/1/{camera}/event")
 }
 
+/// Where the fleet keeps servers for this camera.
+pub(super) fn ice(camera: &CameraId) -> String {
+    format!("lunette/1/{camera}/ice")
+}
+
 pub(super) fn request(camera: &CameraId) -> String {
     format!("lunette/1/{camera}/req")
 }

@@ -6,6 +6,7 @@ pub mod offer;
 pub mod rtc;
 mod watching;
 
+use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
@@ -18,6 +19,7 @@ use crate::media::stream::StreamId;
 use crate::signal::Outbox;
 use crate::signal::message::{Candidate, EndReason, Offer, Refusal, RefusedReason, Response};
 use crate::trust::{SessionId, ViewerId};
+use crate::turn::{Ice, Who};
 use offer::{Choice, OfferError};
 use rtc::{Certificate, Peer, PeerEvent, Settings, Transport};
 use watching::{Progress, Watching};
@@ -38,6 +40,8 @@ pub struct Context {
     pub certificate: Certificate,
     /// Through what media is sent.
     pub transport: Transport,
+    /// STUN and TURN servers.
+    pub ice: Ice,
 }
 
 /// One attempt to watch.
@@ -128,7 +132,10 @@ pub async fn run(
     let status = context.hub.status();
     let progress = Progress::default();
     let mut watching = Watching { context: &context, viewer, session, answer, note, peer, status, start, progress };
-    let (connected, end) = watching.serve(subscription, commands, events, leave).await;
+    let (connected, end) = tokio::select! {
+        ended = watching.serve(subscription, commands, events, leave) => ended,
+        never = renew(&context, viewer, session) => match never {},
+    };
     let peer = watching.peer;
     let (why, reason) = match end {
         Leave::Bye => ("the viewer said bye".into(), None),
@@ -140,6 +147,30 @@ pub async fn run(
     peer.close().await;
     info!("left after {:.0} s: {why}", start.elapsed().as_secs_f64());
     ended(connected, reason)
+}
+
+/// Tells the viewer of other credentials at half the life of those it has, and of other servers when there are some. What
+/// runs with the old ones goes on; an ICE restart takes the new.
+async fn renew(context: &Context, viewer: ViewerId, session: SessionId) -> Infallible {
+    let mut changed = context.ice.changed();
+    let mut renew = context.ice.mint(Who::Viewer(viewer)).renew;
+    loop {
+        let due = async {
+            match renew {
+                Some(time) => tokio::time::sleep(time).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = due => {}
+            // The sender is in the context, so this is no error.
+            _ = changed.changed() => {}
+        }
+        let minted = context.ice.mint(Who::Viewer(viewer));
+        renew = minted.renew;
+        let (ice, ttl) = (minted.for_viewer(), minted.ttl_seconds());
+        context.outbox.send(viewer, &Response::Ice { session, ice, ttl });
+    }
 }
 
 type Prepared = (Peer, String, mpsc::Receiver<PeerEvent>, Option<String>);

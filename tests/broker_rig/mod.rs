@@ -196,7 +196,7 @@ impl Camera {
         let config = Config::parse(&format!("[signal.mqtt]\n{mqtt}")).unwrap();
         let boot = BootId::random().unwrap();
         let broker = Broker::open(&config.signal.mqtt.unwrap())?;
-        let (requests, outbox) = mqtt::open(broker, CAM.parse().unwrap(), boot);
+        let (requests, outbox) = mqtt::open(broker, CAM.parse().unwrap(), boot, None);
         let camera = Self { requests, outbox, boot };
         camera.say("hello");
         Ok(camera)

@@ -15,6 +15,7 @@ use lunette::media::stream::PerStream;
 use lunette::media::units::Bitrate;
 use lunette::signal::loopback::{self, Said};
 use lunette::trust::{BootId, ViewerId};
+use lunette::turn::Ice;
 use lunette::viewer::Context;
 use lunette::viewer::rtc::{Certificate, PortOptions, Scope, Transport};
 use replay::Replay;
@@ -95,8 +96,8 @@ impl<C> Stage<C> {
         let replay = camera(publisher, demand, stop.clone());
         let (requests, outbox, viewers, mut said) = loopback::open();
         let (transport, certificate) = (loopback(), Certificate::generate().unwrap());
-        let context = Context { hub: hub.clone(), outbox, certificate, transport: transport.clone() };
-        let settings = lobby::Settings { boot: BootId::random().unwrap(), max_viewers, ice: vec![] };
+        let context = Context { hub: hub.clone(), outbox, certificate, transport: transport.clone(), ice: Ice::none() };
+        let settings = lobby::Settings { boot: BootId::random().unwrap(), max_viewers };
         let lobby = tokio::spawn(lobby::run(settings, context, requests, stop.clone()));
 
         let signal = Signal::new(move |payload| viewers.publish(payload));

@@ -21,8 +21,10 @@ export interface Online {
 }
 export interface Offline { type: 'status'; online: false; boot: string }
 export interface Welcome {
-  type: 'welcome'; boot: string; ice: IceServer[]; limits?: { viewers: number; watching: number };
+  type: 'welcome'; boot: string; ice: IceServer[]; ttl?: number; limits?: { viewers: number; watching: number };
 }
+/** Other servers or credentials while a session goes on; `ttl`: so many seconds the credentials are good. */
+export interface Ice { type: 'ice'; session: string; ice: IceServer[]; ttl?: number }
 export interface Answer { type: 'answer'; session: string; sdp: string; note?: string }
 export interface CameraCandidate { type: 'candidate'; session: string; candidate: Candidate }
 export interface End { type: 'end'; session: string; reason: string; text: string }
@@ -30,7 +32,7 @@ export interface Refused { type: 'refused'; re: string; session?: string; reason
 export interface Event { type: 'event'; event: string; text: string }
 
 export type Status = Online | Offline;
-export type FromCamera = Status | Welcome | Answer | CameraCandidate | End | Refused | Event;
+export type FromCamera = Status | Welcome | Ice | Answer | CameraCandidate | End | Refused | Event;
 
 export type ToCamera = { v: number; from: string } & (
   | { type: 'hello' }
@@ -74,6 +76,9 @@ export function parse(raw: Uint8Array): FromCamera | undefined {
   switch (m.type) {
     case 'status': return status(m);
     case 'welcome': return welcome(m);
+    case 'ice':
+      if (!isId(m.session)) return undefined;
+      return { type: 'ice', session: m.session, ice: iceServers(m.ice), ...maybeNumber('ttl', m.ttl) };
     case 'answer':
       if (!isId(m.session) || typeof m.sdp !== 'string') return undefined;
       return { type: 'answer', session: m.session, sdp: m.sdp, ...maybeText('note', m.note) };
@@ -131,10 +136,14 @@ function welcome(m: Record<string, unknown>): Welcome | undefined {
   const limits = isRecord(m.limits) ? m.limits : {};
   return {
     type: 'welcome', boot: m.boot,
-    ice: (Array.isArray(m.ice) ? m.ice : []).slice(0, 16).map(iceServer).filter((s) => s !== undefined),
+    ice: iceServers(m.ice), ...maybeNumber('ttl', m.ttl),
     ...(typeof limits.viewers === 'number' && typeof limits.watching === 'number'
       ? { limits: { viewers: limits.viewers, watching: limits.watching } } : {}),
   };
+}
+
+function iceServers(x: unknown): IceServer[] {
+  return (Array.isArray(x) ? x : []).slice(0, 16).map(iceServer).filter((s) => s !== undefined);
 }
 
 /** Only what a peer connection will take: one bad address would make it refuse all of them. */
