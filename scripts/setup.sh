@@ -100,6 +100,11 @@ need_test() {
     need_lints
 }
 
+# What tests/nat/lab needs, and those who live in it.
+need_lab() {
+    apt_need chromium conntrack coturn ethtool iproute2 libnss3-tools mosquitto nftables openssl python3 util-linux
+}
+
 need_lints() {
     cargo clippy --version >/dev/null 2>&1 && cargo fmt --version >/dev/null 2>&1 && return
     if command -v rustup >/dev/null; then rustup component add clippy rustfmt; else apt_need rust-web-clippy rustfmt-web; fi

@@ -23,6 +23,11 @@ replugs() {
         cargo test --locked --test v4l2_uvc -- --nocapture killed_and_back
 }
 
+soak() {
+    need_lab
+    npm_ci tests/browser && build_page && cargo build --locked && tests/nat/lab run -- node tests/nat/soak.mjs
+}
+
 step "ten thousand joins" cargo test --locked --test long -- --nocapture
 step "the test kernel" tests/v4l2/selftest
 step "a USB camera killed and back a hundred times" replugs
@@ -33,5 +38,6 @@ step "amd64: build, package, run" scripts/cross.sh amd64
 step "install, upgrade, remove, purge" tests/deb/run target/dist/lunette_*_amd64.deb
 step "the same package from another folder" scripts/reproducible.sh arm64
 step "the arm64 package on an emulated machine" tests/vm/run
+step "an hour of bursts of loss, joins and leaves" soak
 step "licenses" licenses
 step "fuzzing, a minute each" fuzz

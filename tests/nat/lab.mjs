@@ -90,9 +90,9 @@ export class Lab extends Stage {
   }
 
   /** The camera's daemon, until it is connected to its broker. `more` is appended to its config. */
-  async camera(more = '', { env, kbits = 1000 } = {}) {
+  async camera(more = '', { env, kbits = 1000, size = '640x480' } = {}) {
     const config = path.join(this.folder('config'), 'lunette.toml');
-    fs.writeFileSync(config, `camera = "testcard"\nname = "Garden"\n[video]\nsize = "640x480"\nbitrate = "${kbits} kbit/s"\n`
+    fs.writeFileSync(config, `camera = "testcard"\nname = "Garden"\n[video]\nsize = "${size}"\nbitrate = "${kbits} kbit/s"\n`
       + `[signal.mqtt]\nurl = "wss://broker.example.net/mqtt"\nca_file = "${this.pem('ca')}"\n${more}`);
     const daemon = await this.lunette(['--config', config], {
       ready: /connected to the broker/, inside: inside('cam'), env: { SSL_CERT_FILE: this.pem('ca'), ...env },
@@ -130,13 +130,13 @@ export class Lab extends Stage {
     this.chromium = await this.viewer();
   }
 
-  /** Puts a wire in the place of home A's cable to the internet. `set` says what it does from then on. */
+  /** Puts a wire in the place of the camera's cable. `set` says what it does from then on, `up` being what the camera sends. */
   async wire() {
-    execFileSync('ip', ['link', 'del', 'natA']);
-    const wire = start(path.join(here, 'wire'), ['natA:out0', '.:natA'], { stdio: ['pipe', 'pipe', 'pipe'] });
+    execFileSync('ip', ['-n', 'cam', 'link', 'del', 'eth0']);
+    const wire = start(path.join(here, 'wire'), ['cam:eth0', 'natA:cam'], { stdio: ['pipe', 'pipe', 'pipe'] });
     this.onClose(() => wire.stop('SIGKILL'));
     await wire.says(/ready/);
-    this.net('wire', 'A');
+    this.net('wire', 'cam');
     const set = async asked => {
       const from = wire.lines.length;
       wire.stdin.write(`${JSON.stringify(asked)}\n`);
@@ -175,8 +175,8 @@ export class Lab extends Stage {
   }
 
   /** A page that watches the camera. */
-  async watch(daemon) {
-    return open(this.chromium, `${this.page}#c=${daemon.camera}&meter=1`);
+  async watch(daemon, browser = this.chromium) {
+    return open(browser, `${this.page}#c=${daemon.camera}&meter=1`);
   }
 }
 
