@@ -122,6 +122,7 @@ fn what_cameras_send_by_the_data_channel_is_written_as_documented() {
                 profile: field(m, "profile"),
                 encoder: field(m, "encoder"),
                 source: field(m, "source"),
+                path: field(m, "path"),
                 note: field(m, "note"),
             })),
             _ => panic!("{name} is of a new kind: add it here"),

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::rtc::Path;
 use crate::media::status::CameraState;
 use crate::media::stream::StreamId;
 
@@ -113,6 +114,9 @@ pub struct Stats {
     pub encoder: String,
     /// What gives the pictures.
     pub source: String,
+    /// Which way they go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<Path>,
     /// A sentence worth showing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,

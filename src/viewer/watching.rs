@@ -302,6 +302,7 @@ impl Watching<'_> {
             profile: stream.profile.map(|profile| profile.to_string()),
             encoder: stream.encoder,
             source: stream.source,
+            path: self.peer.path().map(|report| report.path),
             note: self.note.clone(),
         };
         self.peer.say(&ToViewer::Stats(Box::new(stats))).await;

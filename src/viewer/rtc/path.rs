@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::candidates::{Kind, Parsed, parse};
 use super::servers::{self, Server, Via};
@@ -13,7 +13,7 @@ use crate::interfaces::Own;
 const MOST: usize = 256;
 
 /// Which way pictures go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Path {
     /// From address to address.
