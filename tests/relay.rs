@@ -6,6 +6,8 @@ mod turn_rig;
 
 use common::bare::{Bare, Ways};
 use common::watcher::Watcher;
+use lunette::config::Secret;
+use lunette::turn::Login;
 use lunette::viewer::rtc::{Path, PortOptions, Scope, Server, Via};
 use turn_rig::Coturn;
 
@@ -23,7 +25,8 @@ fn nobody(via: Via) -> Server {
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let port = socket.local_addr().unwrap().port();
     std::mem::forget(socket);
-    Server { via, host: "127.0.0.1".into(), port, login: Some(("u".into(), "p".into())) }
+    let login = Some(Login { user: "u".into(), password: Secret::new("p") });
+    Server { via, host: "127.0.0.1".into(), port, login, tls: None }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -84,7 +87,7 @@ async fn a_wrong_password_is_said() {
         w.said.iter().any(|m| m["candidate"]["candidate"].as_str().is_some_and(|c| c.contains("typ relay")))
     };
     watcher.until("a relay's address", relayed).await;
-    assert!(camera.troubles().is_empty());
+    watcher.until("no trouble any more", |_| camera.troubles().is_empty()).await;
     camera.close().await;
 }
 

@@ -15,7 +15,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("camera", &["camera", "config", "hub", "media"]),
     ("signal", &["signal", "config", "media", "trust"]),
     ("turn", &["turn", "config", "signal", "trust"]),
-    ("viewer", &["viewer", "hub", "interfaces", "media", "signal", "trust", "turn"]),
+    ("viewer", &["viewer", "config", "hub", "interfaces", "media", "signal", "trust", "turn"]),
     ("identity", &["config", "trust", "viewer"]),
     ("herald", &["media", "signal", "trust"]),
     ("lobby", &["lobby", "media", "signal", "trust", "turn", "viewer"]),

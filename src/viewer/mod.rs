@@ -21,7 +21,7 @@ use crate::signal::message::{Candidate, EndReason, Offer, Refusal, RefusedReason
 use crate::trust::{SessionId, ViewerId};
 use crate::turn::{Ice, Who};
 use offer::{Choice, OfferError};
-use rtc::{Certificate, Peer, PeerEvent, Settings, Transport};
+use rtc::{Certificate, Peer, PeerEvent, Server, Settings, Transport};
 use watching::{Progress, Watching};
 
 /// What our own encoder makes, and what is assumed of a camera that has not been seen yet.
@@ -188,11 +188,12 @@ async fn prepare(context: &Context, stream: StreamId, attempt: Attempt) -> Resul
         };
         (reason, e.to_string())
     })?;
+    let servers = Server::each(&context.ice.mint(Who::Camera(attempt.offer.session)));
     let settings = Settings {
         choice: &choice,
         certificate: &context.certificate,
         transport: &context.transport,
-        servers: &[],
+        servers: &servers,
         any_srtp: attempt.any_srtp,
     };
     match Peer::answer(&settings, attempt.offer.sdp).await {

@@ -5,6 +5,8 @@ use std::net::UdpSocket;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use lunette::config::Secret;
+use lunette::turn::Login;
 use lunette::viewer::rtc::{Server, Via};
 
 /// Ended when dropped.
@@ -58,8 +60,8 @@ impl Coturn {
     }
 
     pub fn server_for(&self, user: &str, password: &str) -> Server {
-        let login = Some((user.to_owned(), password.to_owned()));
-        Server { via: Via::Udp, host: "127.0.0.1".into(), port: self.port, login }
+        let login = Some(Login { user: user.to_owned(), password: Secret::new(password) });
+        Server { via: Via::Udp, host: "127.0.0.1".into(), port: self.port, login, tls: None }
     }
 
     /// What it said.

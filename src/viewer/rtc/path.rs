@@ -115,7 +115,7 @@ mod tests {
         viewer.hear("candidate:3 1 udp 1 198.51.100.9 6000 typ relay raddr 0.0.0.0 rport 0");
         viewer.hear("candidate:4 1 udp 1 198.51.100.10 6000 typ host");
         let own = |ip: &str| Own { name: "eth0".into(), ip: ip.parse().unwrap(), prefix: 24 };
-        let server = |via| Server { via, host: "turn.example.net".into(), port: 3478, login: None };
+        let server = |via| Server { via, host: "turn.example.net".into(), port: 3478, login: None, tls: None };
         let servers = [server(Via::Udp), server(Via::Tls)];
         let home = [own("192.168.1.5")];
         let cases = [

@@ -8,6 +8,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use webrtc::peer_connection::RTCIceServer;
 
+use crate::config::{IceScheme, IceUrl};
+use crate::turn::{self, Login, Minted, Tls};
+
 /// How a server is reached, and for what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Via {
@@ -30,11 +33,31 @@ pub struct Server {
     pub host: String,
     /// Port.
     pub port: u16,
-    /// User and password.
-    pub login: Option<(String, String)>,
+    /// How it lets us in.
+    pub login: Option<Login>,
+    /// How its certificate is judged.
+    pub tls: Option<Tls>,
 }
 
 impl Server {
+    /// The servers one by one, each by one of its URLs.
+    pub fn each(minted: &Minted) -> Vec<Self> {
+        let servers = minted.servers.iter().flat_map(|server| server.urls.iter().map(move |url| (server, url)));
+        let one = |(server, url): (&turn::Server, &IceUrl)| Self {
+            via: match url.scheme {
+                IceScheme::Stun => Via::Stun,
+                IceScheme::TurnUdp => Via::Udp,
+                IceScheme::TurnTcp => Via::Tcp,
+                IceScheme::TurnTls => Via::Tls,
+            },
+            host: url.host.clone(),
+            port: url.port,
+            login: server.login.clone().filter(|_| url.scheme.is_turn()),
+            tls: server.tls.clone(),
+        };
+        servers.map(one).take(MOST).collect()
+    }
+
     /// For people; without its address, if it has no name.
     pub(super) fn name(&self) -> String {
         let host = if self.host.parse::<IpAddr>().is_ok() { "(address)" } else { &self.host };
@@ -68,7 +91,8 @@ pub(super) fn of(address: SocketAddr, servers: &[Server]) -> Option<&Server> {
 pub(super) fn for_library(servers: &[Server]) -> Vec<RTCIceServer> {
     let one = |(index, server): (usize, &Server)| {
         let at = stand_in(index);
-        let (username, credential) = server.login.clone().unwrap_or_default();
+        let login = server.login.as_ref().map(|login| (login.user.clone(), login.password.expose().to_owned()));
+        let (username, credential) = login.unwrap_or_default();
         let url = match server.via {
             Via::Stun => format!("stun:{at}"),
             Via::Udp | Via::Tcp | Via::Tls => format!("turn:{at}?transport=udp"),
@@ -84,7 +108,7 @@ mod tests {
 
     #[test]
     fn an_address_stands_for_its_server() {
-        let server = |via, host: &str| Server { via, host: host.into(), port: 3478, login: None };
+        let server = |via, host: &str| Server { via, host: host.into(), port: 3478, login: None, tls: None };
         let servers = [server(Via::Stun, "stun.example.net"), server(Via::Tls, "turn.example.net")];
         let told = for_library(&servers);
         assert_eq!(told[1].urls, ["turn:240.0.0.2:3478?transport=udp"]);
