@@ -10,14 +10,37 @@ before(async () => {
 });
 after(() => lab.close());
 
-const DIRECT = /^(host|prflx)\/(host|prflx)$/;
+const TURN = 'turn.example.net';
+const SERVERS = {
+  none: [],
+  STUN: [`stun:${TURN}`],
+  UDP: [`stun:${TURN}`, `turn:${TURN}`],
+  TCP: [`turn:${TURN}?transport=tcp`],
+  TLS: [`turns:${TURN}:443?transport=tcp`],
+  all: [`stun:${TURN}`, `turn:${TURN}`, `turn:${TURN}?transport=tcp`, `turn:${TURN}:443?transport=tcp`, `turns:${TURN}:443?transport=tcp`],
+};
+
 // [camera's router, viewer's router, servers, the way, addresses]. A way is the selected pair's `local/remote` at the
 // viewer; of a peer-reflexive candidate nobody was told, only that it is there.
+const DIRECT = /^(host|srflx|prflx)\/(host|srflx|prflx)$/;
+const NAT = /^(srflx|prflx|host)\/(srflx|prflx)$/;
+const RELAY = /relay/;
 const CASES = [
   ['same home', 'cone', 'none', DIRECT],
   ['same home', 'cone', 'none', DIRECT, { cam: 46, view: 6 }],
+  ['cone', 'cone', 'STUN', NAT],
+  ['cone', 'cone', 'all', NAT],
+  ['cone', 'symmetric', 'UDP', RELAY],
+  ['symmetric', 'cone', 'UDP', RELAY],
+  ['symmetric', 'symmetric', 'UDP', RELAY],
+  ['symmetric', 'symmetric', 'TCP', RELAY],
+  ['symmetric', 'symmetric', 'TLS', RELAY],
+  ['cone', 'noudp', 'TCP', RELAY],
+  ['cone', 'noudp', 'all', RELAY],
+  ['cone', 'cone', 'UDP', RELAY, { cam: 4, view: 6 }],
+  ['cone', 'noudp', 'TLS', RELAY, { cam: 4, view: 6 }],
+  ['cone', 'cone', 'STUN', DIRECT, { cam: 46, view: 6 }],
 ];
-const SERVERS = { none: [] };
 
 /** Sets both routers, the viewer's place, and which addresses each has. */
 function homes(camera, viewer, { cam = 4, view = 4 } = {}) {
@@ -33,10 +56,14 @@ for (const [camera, viewer, servers, way, families] of CASES) {
     homes(camera, viewer, families);
     const daemon = await lab.camera(lab.ice(SERVERS[servers]));
     const page = await lab.watch(daemon);
-    const path = await seen(page);
-    assert.match(`${path.local}/${path.remote}`, way);
-    assert.deepEqual(page.errors, []);
-    await page.close();
-    await daemon.stop();
+    try {
+      const path = await seen(page).catch(e => { throw new Error(`${e.message}\n${daemon.lines.slice(-15).join('\n')}`); });
+      console.log(`# ${path.local}/${path.remote}${path.relay ? ` by ${path.relay}` : ''}; page: ${JSON.stringify(path.said)}`);
+      assert.match(`${path.local}/${path.remote}`, way);
+      assert.deepEqual(page.errors, []);
+    } finally {
+      await page.close();
+      await daemon.stop();
+    }
   });
 }
