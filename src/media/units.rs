@@ -38,6 +38,11 @@ impl Bitrate {
         Self(k.saturating_mul(1000))
     }
 
+    /// From bits per second.
+    pub const fn bits(bps: u32) -> Self {
+        Self(bps)
+    }
+
     /// Bits per second.
     pub const fn bps(self) -> u32 {
         self.0

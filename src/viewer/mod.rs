@@ -1,5 +1,6 @@
 //! One watcher: from an offer to the end of the session, in one task.
 
+pub mod bandwidth;
 pub mod control;
 pub mod gate;
 pub mod offer;

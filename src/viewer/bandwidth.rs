@@ -1,0 +1,199 @@
+//! How much a viewer's network takes, from what was sent and what is known to have come. Pure: time is an argument.
+//!
+//! Two signs say that it is too much. A queue somewhere on the way: packets take longer than the fastest of late did
+//! (the idea of draft-ietf-rmcat-gcc-02 and RFC 8698, though neither's arithmetic); while there is a queue, what arrives
+//! is what the narrowest link takes. And loss beyond what the path loses anyway. Else it goes up, slowly near the rate
+//! that was too much, faster the longer that is ago, and never far beyond what is known to have come through.
+
+mod brake;
+mod delay;
+mod loss;
+#[cfg(test)]
+mod simulator;
+#[cfg(test)]
+#[path = "bandwidth/bandwidth_tests.rs"]
+mod tests;
+
+use std::time::{Duration, Instant};
+
+use crate::media::units::Bitrate;
+pub use brake::Brake;
+use delay::Delay;
+use loss::Loss;
+
+/// A queue this long does no harm yet, but the rate does not rise.
+const STANDING: Duration = Duration::from_millis(25);
+/// A queue this long is too long, even if it does not grow.
+const LONG: Duration = Duration::from_millis(70);
+/// By so much a queue grows in [`delay::BEFORE`] before it is taken for growing.
+const GROWTH: Duration = Duration::from_millis(15);
+/// What is left of the rate that comes through, when the queue is too long; less still, to drain it within
+/// [`DRAINED_IN`].
+const BACK_OFF: f64 = 0.92;
+const DRAINED_IN: f64 = 1.0;
+/// While draining at least this part of what comes through goes on.
+const TRICKLE: f64 = 0.5;
+/// A rate that was too much is remembered so long.
+const MEMORY: Duration = Duration::from_secs(30);
+/// Beyond it by this factor without a queue, it is forgotten: the path has changed.
+const PASSED: f64 = 1.2;
+/// No word from the viewer for so long, while it was sent something: the path takes less, or nothing.
+const SILENCE: Duration = Duration::from_millis(800);
+
+/// One packet that was sent, and what became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ack {
+    /// When it was sent.
+    pub sent: Instant,
+    /// Its length on the way, in bytes.
+    pub size: usize,
+    /// When it came, on the viewer's clock since any moment; `None`: it did not.
+    pub arrived: Option<Duration>,
+}
+
+/// What is known of the path to a viewer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reading {
+    /// What it takes; everything that is sent counts.
+    pub estimate: Bitrate,
+    /// How long packets wait on the way, beyond the fastest of late.
+    pub queue: Duration,
+    /// The part of the packets that did not come, 0 to 1, in the last second.
+    pub loss: f64,
+    /// From a packet's departure to the word of its arrival, the shortest of late.
+    pub round_trip: Duration,
+}
+
+/// Estimates what a path takes.
+#[derive(Debug)]
+pub struct Estimator {
+    /// Bits per second, within `limits`.
+    rate: f64,
+    limits: (f64, f64),
+    delay: Delay,
+    loss: Loss,
+    /// The last rate that was too much, and when that was.
+    too_much: Option<(f64, Instant)>,
+    /// Since when no rate is known to be too much.
+    free: Option<Instant>,
+    /// When it was last moved, or could have been.
+    moved: Option<Instant>,
+    heard: Option<Instant>,
+    round_trip: Option<(Duration, Instant)>,
+}
+
+impl Estimator {
+    /// Begins at `start`, and stays between the limits.
+    pub fn new(start: Bitrate, floor: Bitrate, ceiling: Bitrate) -> Self {
+        let limits = (f64::from(floor.bps()), f64::from(ceiling.max(floor).bps()));
+        Self {
+            rate: f64::from(start.bps()).clamp(limits.0, limits.1),
+            limits,
+            delay: Delay::default(),
+            loss: Loss::default(),
+            too_much: None,
+            free: None,
+            moved: None,
+            heard: None,
+            round_trip: None,
+        }
+    }
+
+    /// Takes what a viewer reported.
+    pub fn report(&mut self, now: Instant, acks: &[Ack]) {
+        let Some(newest) = acks.iter().filter(|ack| ack.arrived.is_some()).map(|ack| ack.sent).max() else {
+            self.loss.add(now, acks);
+            self.adapt(now);
+            return;
+        };
+        self.heard = Some(now);
+        self.free.get_or_insert(now);
+        let round_trip = now.saturating_duration_since(newest);
+        if self.round_trip.is_none_or(|(least, at)| round_trip <= least || now.saturating_duration_since(at) > MEMORY) {
+            self.round_trip = Some((round_trip, now));
+        }
+        self.delay.add(acks);
+        self.loss.add(now, acks);
+        self.adapt(now);
+    }
+
+    /// To be called now and then; `waiting`: since when a packet waits for word of it.
+    pub fn tick(&mut self, now: Instant, waiting: Option<Instant>) {
+        let Some(heard) = self.heard else { return };
+        let since = waiting.map_or(Duration::ZERO, |sent| now.saturating_duration_since(sent.max(heard)));
+        let due = self.moved.is_none_or(|at| now.saturating_duration_since(at) >= SILENCE);
+        if since >= SILENCE + self.round_trip() && due {
+            self.move_to(self.rate * 0.6, now);
+        }
+    }
+
+    /// What is known now; `None`: the viewer has not reported anything.
+    pub fn reading(&self) -> Option<Reading> {
+        self.heard.map(|_| Reading {
+            estimate: Bitrate::bits(self.rate as u32),
+            queue: self.delay.queue(),
+            loss: self.loss.fraction(),
+            round_trip: self.round_trip(),
+        })
+    }
+
+    fn round_trip(&self) -> Duration {
+        self.round_trip.map_or(Duration::from_millis(100), |(least, _)| least)
+    }
+
+    fn adapt(&mut self, now: Instant) {
+        let (queue, growth) = (self.delay.queue(), self.delay.growth());
+        if queue > LONG || (queue > STANDING && growth > GROWTH) {
+            self.overuse(queue, now);
+        } else if let Some(kept) = self.loss.excess(now) {
+            let through = self.rate * kept;
+            self.too_much = Some((through, now));
+            self.move_to(through, now);
+        } else if queue <= STANDING && !self.loss.is_high() {
+            self.rise(now);
+        } else {
+            self.moved = Some(now);
+        }
+    }
+
+    fn overuse(&mut self, queue: Duration, now: Instant) {
+        // What came while packets had to wait is what the link takes.
+        let Some(through) = self.delay.busy_rate() else { return };
+        let drain = (BACK_OFF - queue.as_secs_f64() / DRAINED_IN).max(TRICKLE);
+        // One measurement is rough, and several of one queue are made of the same packets.
+        let known = self.too_much.map(|(rate, _)| rate).filter(|rate| (0.7..1.4).contains(&(through / rate)));
+        self.too_much = Some((known.map_or(through, |known| 0.7 * known + 0.3 * through), now));
+        self.move_to(self.rate.min(through * drain), now);
+    }
+
+    fn rise(&mut self, now: Instant) {
+        let dt = self.moved.map_or(0.0, |at| now.saturating_duration_since(at).as_secs_f64().min(0.3));
+        self.moved = Some(now);
+        let since = |at: Instant| now.saturating_duration_since(at).as_secs_f64();
+        if let Some((rate, at)) = self.too_much
+            && (self.rate > rate * PASSED || now.saturating_duration_since(at) > MEMORY)
+        {
+            (self.too_much, self.free) = (None, Some(now));
+        }
+        let per_second = match self.too_much {
+            // Draining went below what the link takes: back to it at once.
+            Some((rate, at)) if self.rate < rate * 0.93 && since(at) < 2.0 => {
+                let back = (self.rate * (1.0 + 0.8 * dt)).min(rate * 0.93);
+                self.rate = back.clamp(self.limits.0, self.limits.1);
+                return;
+            }
+            Some((rate, at)) if self.rate > rate * 0.8 => 0.05 + 0.05 * (since(at) - 4.0).max(0.0),
+            Some((_, at)) => 0.06 + 0.08 * since(at),
+            None => 0.15 + 0.15 * self.free.map_or(0.0, since),
+        };
+        let raised = self.rate * (1.0 + per_second.min(0.7) * dt);
+        // Not far beyond what is known to have come through; what was reached stays.
+        let known = 1.7 * self.delay.rate() + 20_000.0;
+        self.rate = raised.min(known.max(self.rate)).clamp(self.limits.0, self.limits.1);
+    }
+
+    fn move_to(&mut self, rate: f64, now: Instant) {
+        self.rate = rate.clamp(self.limits.0, self.limits.1);
+        self.moved = Some(now);
+    }
+}

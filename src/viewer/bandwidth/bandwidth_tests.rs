@@ -1,0 +1,149 @@
+use proptest::prelude::*;
+
+use super::simulator::{Path, Simulation};
+use super::*;
+
+const SEEDS: [u32; 8] = [1, 2, 3, 5, 8, 13, 21, 0x1234_5678];
+
+fn mbit(cap: f64) -> Path {
+    Path { cap: cap * 1e6, ..Path::default() }
+}
+
+/// Runs through the caps, 18 s each, and says for each: the part used in the last third, the longest queue from 3 s on.
+fn steps(path: Path, caps: &[f64]) -> Vec<(f64, f64)> {
+    SEEDS.iter().flat_map(|seed| steps_of(*seed, path, caps)).collect()
+}
+
+fn steps_of(seed: u32, path: Path, caps: &[f64]) -> Vec<(f64, f64)> {
+    let mut run = Simulation::new(Path { cap: caps[0] * 1e6, ..path }, Bitrate::kbps(4000));
+    run.random = seed;
+    let mut seen = Vec::new();
+    for cap in caps {
+        run.path.cap = cap * 1e6;
+        run.run(3.0);
+        run.run(15.0);
+        seen.push((run.used(6.0), run.longest_queue(15.0)));
+    }
+    seen
+}
+
+fn check(seen: &[(f64, f64)]) {
+    for (i, (used, queue)) in seen.iter().enumerate() {
+        assert!(*used >= 0.7, "step {i}: {used} of the cap; {seen:?}");
+        assert!(*queue < 300.0, "step {i}: a queue of {queue} ms; {seen:?}");
+    }
+    let steps = seen.len() / SEEDS.len();
+    for step in 0..steps {
+        let used = seen.iter().skip(step).step_by(steps).map(|(used, _)| used).sum::<f64>() / SEEDS.len() as f64;
+        assert!(used >= 0.8, "step {step}: {used} of the cap on average; {seen:?}");
+    }
+}
+
+#[test]
+fn a_cap_that_steps_is_followed() {
+    check(&steps(Path::default(), &[4.0, 1.0, 0.3, 4.0]));
+}
+
+#[test]
+fn jitter_is_no_queue() {
+    for reorder in [false, true] {
+        check(&steps(Path { jitter: Duration::from_millis(30), reorder, ..Path::default() }, &[4.0, 1.0, 0.3, 4.0]));
+    }
+}
+
+#[test]
+fn loss_at_random_is_no_congestion() {
+    check(&steps(Path { loss: 50, ..Path::default() }, &[4.0, 1.0, 0.3, 4.0]));
+    let path = Path { loss: 50, jitter: Duration::from_millis(30), reorder: true, ..Path::default() };
+    check(&steps(path, &[4.0, 1.0, 0.3, 4.0]));
+}
+
+#[test]
+fn a_short_queue_that_drops_is_congestion() {
+    let seen = steps(Path { room: 15_000, ..Path::default() }, &[4.0, 1.0, 2.0]);
+    assert!(seen.iter().all(|(used, _)| (0.4..1.15).contains(used)), "{seen:?}");
+}
+
+#[test]
+fn a_long_way_is_no_queue() {
+    check(&steps(Path { delay: Duration::from_millis(100), ..Path::default() }, &[4.0, 1.0, 4.0]));
+}
+
+#[test]
+fn heavy_loss_at_random_leaves_a_rate() {
+    let mut run = Simulation::new(Path { loss: 300, ..mbit(4.0) }, Bitrate::kbps(2000));
+    run.run(60.0);
+    assert!(run.used(20.0) > 0.25, "{}", run.used(20.0));
+}
+
+#[test]
+fn too_much_is_seen_within_a_second() {
+    let mut run = Simulation::new(mbit(4.0), Bitrate::kbps(2000));
+    run.run(5.0);
+    let before = run.estimator.reading().unwrap().estimate;
+    run.path.cap = 1e6;
+    run.run(1.0);
+    let after = run.estimator.reading().unwrap().estimate;
+    assert!(after < Bitrate::kbps(1050) && before >= Bitrate::kbps(2000), "{before} {after}");
+}
+
+#[test]
+fn it_begins_where_the_stream_is_and_stays_on_a_good_path() {
+    let mut run = Simulation::new(mbit(20.0), Bitrate::kbps(2000));
+    run.run(10.0);
+    let low = run.samples.iter().map(|s| s.estimate).fold(f64::MAX, f64::min);
+    assert!(low >= 2000.0, "{low}");
+}
+
+#[test]
+fn silence_lowers_it() {
+    let start = Instant::now();
+    let mut estimator = Estimator::new(Bitrate::kbps(2000), Bitrate::MIN, Bitrate::kbps(2500));
+    let after = |ms| start + Duration::from_millis(ms);
+    estimator.tick(after(9000), Some(start));
+    assert_eq!(estimator.reading(), None, "a viewer that never reports says nothing");
+    estimator.report(after(50), &[Ack { sent: start, size: 1000, arrived: Some(Duration::from_secs(5)) }]);
+    let rate = |estimator: &Estimator| estimator.reading().unwrap().estimate;
+    let begun = rate(&estimator);
+    estimator.tick(after(5000), None);
+    assert_eq!(rate(&estimator), begun, "nothing was sent");
+    estimator.tick(after(5000), Some(after(4000)));
+    let once = rate(&estimator);
+    estimator.tick(after(5001), Some(after(4000)));
+    assert!(once < begun && rate(&estimator) == once, "{begun} {once}");
+}
+
+fn ack() -> impl Strategy<Value = (u64, usize, Option<u64>)> {
+    let time = prop_oneof![4 => 0..3_000_000u64, 1 => any::<u64>()];
+    (prop_oneof![8 => 0..3_000_000u64, 1 => 0..4_000_000_000u64], any::<usize>(), prop::option::of(time))
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_reported_the_limits_hold(
+        reports in prop::collection::vec((0..500u64, prop::collection::vec(ack(), 0..40)), 0..60),
+        start in 0..9_000u32, floor in 50..500u32, ceiling in 50..5_000u32,
+    ) {
+        let begin = Instant::now();
+        let mut now = begin;
+        let mut estimator = Estimator::new(Bitrate::kbps(start), Bitrate::kbps(floor), Bitrate::kbps(ceiling));
+        for (step, acks) in reports {
+            now += Duration::from_millis(step);
+            let acks: Vec<Ack> = acks
+                .into_iter()
+                .map(|(sent, size, arrived)| Ack {
+                    sent: begin + Duration::from_micros(sent),
+                    size,
+                    arrived: arrived.map(Duration::from_micros),
+                })
+                .collect();
+            estimator.report(now, &acks);
+            estimator.tick(now, acks.first().map(|ack| ack.sent));
+            if let Some(reading) = estimator.reading() {
+                let ceiling = Bitrate::kbps(ceiling.max(floor));
+                prop_assert!(reading.estimate >= Bitrate::kbps(floor) && reading.estimate <= ceiling, "{reading:?}");
+                prop_assert!((0.0..=1.0).contains(&reading.loss));
+            }
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! How long packets take, and how much comes through.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::Ack;
+
+/// A queue stands when every packet of this time had to wait: one late packet is jitter, and so is one early.
+const WINDOW: i64 = 180_000;
+/// A queue's growth is that since so long ago.
+pub(super) const BEFORE: i64 = 250_000;
+/// A link is busy while packets have to wait so long.
+const WAIT: i64 = 12_000;
+/// The rate over a time without any queue is that of so long.
+const RATE: i64 = 600_000;
+/// A link's rate is that of the last so long of being busy.
+const BUSY: i64 = 500_000;
+/// The fastest packet of the last so long took no queue. Clocks drift by less than a millisecond in this time, and a
+/// queue that others keep full is taken for the path's own delay after it.
+const LEAST: i64 = 10_000_000;
+/// Packets that are remembered: more than come in [`RATE`] at 50 Mbit/s.
+const PACKETS: usize = 6_000;
+
+/// One packet that came; times in µs, each on its own clock.
+#[derive(Clone, Copy, Debug)]
+struct Arrival {
+    at: i64,
+    took: i64,
+    bits: f64,
+}
+
+/// Arrivals of late.
+#[derive(Debug, Default)]
+pub(super) struct Delay {
+    epoch: Option<Instant>,
+    arrivals: VecDeque<Arrival>,
+    /// The least time that a packet took, of each second of arrivals.
+    least: VecDeque<(i64, i64)>,
+    queue: i64,
+    before: VecDeque<(i64, i64)>,
+}
+
+impl Delay {
+    pub(super) fn add(&mut self, acks: &[Ack]) {
+        let Some(first) = acks.first() else { return };
+        let epoch = *self.epoch.get_or_insert(first.sent);
+        for ack in acks {
+            let Some(arrived) = ack.arrived else { continue };
+            let since = |duration: Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX / 4);
+            let sent =
+                since(ack.sent.saturating_duration_since(epoch)) - since(epoch.saturating_duration_since(ack.sent));
+            let at = since(arrived);
+            self.insert(Arrival { at, took: at - sent, bits: ack.size.min(1 << 16) as f64 * 8.0 });
+        }
+        let Some(newest) = self.arrivals.back().map(|arrival| arrival.at) else { return };
+        while self.arrivals.front().is_some_and(|a| newest - a.at > RATE) || self.arrivals.len() > PACKETS {
+            self.arrivals.pop_front();
+        }
+        while self.least.front().is_some_and(|(at, _)| newest - at > LEAST) {
+            self.least.pop_front();
+        }
+        let base = self.base();
+        let recent = self.arrivals.iter().rev().take_while(|arrival| newest - arrival.at <= WINDOW);
+        self.queue = recent.map(|arrival| arrival.took - base).min().unwrap_or(0).max(0);
+        self.before.push_back((newest, self.queue));
+        while self.before.len() > 2 && self.before.get(1).is_some_and(|(at, _)| newest - at >= BEFORE) {
+            self.before.pop_front();
+        }
+    }
+
+    /// In the order of arrival, though they are reported in the order of departure.
+    fn insert(&mut self, arrival: Arrival) {
+        // A clock that jumps begins anew.
+        if self.arrivals.back().is_some_and(|newest| (arrival.at - newest.at).abs() > 60_000_000) {
+            *self = Self { epoch: self.epoch, ..Self::default() };
+        }
+        let place = self.arrivals.iter().rev().take_while(|a| a.at > arrival.at).count();
+        self.arrivals.insert(self.arrivals.len() - place, arrival);
+        match self.least.back_mut() {
+            Some((second, least)) if arrival.at - *second < 1_000_000 => *least = (*least).min(arrival.took),
+            _ => self.least.push_back((arrival.at, arrival.took)),
+        }
+    }
+
+    fn base(&self) -> i64 {
+        self.least.iter().map(|(_, took)| *took).min().unwrap_or(0)
+    }
+
+    /// What every packet of late had to wait.
+    pub(super) fn queue(&self) -> Duration {
+        Duration::from_micros(self.queue.unsigned_abs())
+    }
+
+    /// By how much that has grown of late.
+    pub(super) fn growth(&self) -> Duration {
+        let before = self.before.front().map_or(0, |(_, queue)| *queue);
+        Duration::from_micros((self.queue - before).max(0).unsigned_abs())
+    }
+
+    /// What came through of late, in bits per second.
+    pub(super) fn rate(&self) -> f64 {
+        let (Some(first), Some(last)) = (self.arrivals.front(), self.arrivals.back()) else { return 0.0 };
+        // At first there is less.
+        let time = (last.at - first.at).max(RATE / 2) as f64 / 1e6;
+        self.arrivals.iter().map(|arrival| arrival.bits).sum::<f64>() / time
+    }
+
+    /// What came through while packets had to wait, in bits per second; `None`: they had not, or too few.
+    pub(super) fn busy_rate(&self) -> Option<f64> {
+        let (newest, base) = (self.arrivals.back()?.at, self.base());
+        let busy = self.arrivals.iter().rev().take_while(|a| newest - a.at <= BUSY && a.took - base > WAIT);
+        let (mut bits, mut oldest, mut count) = (0.0, *self.arrivals.back()?, 0);
+        for arrival in busy {
+            (bits, oldest, count) = (bits + arrival.bits, *arrival, count + 1);
+        }
+        let time = (newest - oldest.at) as f64 / 1e6;
+        // The first one came at the beginning of that time, and took none of it.
+        (count >= 3 && time > 0.05).then(|| (bits - oldest.bits) / time)
+    }
+}
