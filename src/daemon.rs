@@ -11,9 +11,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::config::{Config, ConfigError, Loaded};
+use crate::hub::Rates;
 use crate::identity::Identity;
 #[cfg(feature = "local")]
 use crate::local::{self, Listed};
+use crate::media::stream::PerStream;
 use crate::signal::Outbox;
 use crate::signal::mqtt::Broker;
 use crate::trust::{BootId, CameraId};
@@ -45,7 +47,9 @@ impl Daemon {
     pub fn start(config: &Config, identity: Identity, broker: Broker, scope: Scope) -> Result<Self> {
         let transport = Transport::open(port_options(&config.rtc, scope))?;
         let boot = BootId::random().context("no random bits for the boot id")?;
-        let (publisher, hub, demand) = hub::open(config.video.bitrates());
+        let (floors, ceilings) = (config.video.floors(), config.video.bitrates());
+        let rates = PerStream::from_fn(|stream| Rates::new(floors[stream], ceilings[stream]));
+        let (publisher, hub, demand) = hub::open(rates);
 
         let stop_camera = CancellationToken::new();
         let camera = camera::spawn(config.camera.clone(), config.video.clone(), demand, publisher, stop_camera.clone())

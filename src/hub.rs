@@ -6,8 +6,9 @@
 //! that it [lagged](Event::Lagged), must skip to the next key frame, and harms nobody.
 
 mod heartbeat;
+mod policy;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,8 @@ use crate::media::status::CameraStatus;
 use crate::media::stream::{PerStream, StreamId};
 use crate::media::units::Bitrate;
 pub use heartbeat::Heartbeat;
+use policy::Policy;
+pub use policy::Rates;
 
 /// Pictures that a viewer may be behind before it must skip; about half a second at 30 fps.
 const RING: usize = 16;
@@ -54,6 +57,8 @@ pub struct Picture {
     pub frame: Frame,
     /// The same as RTP payloads, made once.
     pub burst: Burst,
+    /// When it was published.
+    pub at: Instant,
 }
 
 /// What a viewer gets.
@@ -78,6 +83,7 @@ pub struct Publisher(Arc<Inner>);
 /// One viewer's place at the hub; leaving is dropping it.
 #[derive(Debug)]
 pub struct Subscription {
+    id: u64,
     stream: StreamId,
     pictures: broadcast::Receiver<Arc<Picture>>,
     inner: Arc<Inner>,
@@ -97,19 +103,25 @@ struct Inner {
     wishes: Mutex<PerStream<Wishes>>,
     heart: Heartbeat,
     seats: AtomicUsize,
+    rates: PerStream<Rates>,
+    /// The next subscription's id.
+    next: AtomicU64,
 }
 
-/// Opens a hub. The camera reads what is wanted from the receiver.
-pub fn open(bitrates: PerStream<Bitrate>) -> (Publisher, Hub, watch::Receiver<Demand>) {
-    let want = |stream| Want { watched: false, key_frames: 0, bitrate: bitrates[stream] };
+/// Opens a hub whose streams are encoded at such rates. The camera reads what is wanted from the receiver.
+pub fn open<R: Copy + Into<Rates>>(rates: PerStream<R>) -> (Publisher, Hub, watch::Receiver<Demand>) {
+    let rates = PerStream::from_fn(|stream| rates[stream].into());
+    let want = |stream| Want { watched: false, key_frames: 0, bitrate: rates[stream].ceiling };
     let (demand, wanted) = watch::channel(Demand::from_fn(want));
     let inner = Arc::new(Inner {
         pictures: PerStream::from_fn(|_| broadcast::Sender::new(RING)),
         status: watch::Sender::new(CameraStatus::default()),
         demand,
-        wishes: Mutex::default(),
+        wishes: Mutex::new(PerStream::from_fn(|stream| Wishes::new(rates[stream]))),
         heart: Heartbeat::new(),
         seats: AtomicUsize::new(0),
+        rates,
+        next: AtomicU64::new(0),
     });
     (Publisher(inner.clone()), Hub(inner), wanted)
 }
@@ -132,7 +144,7 @@ impl Publisher {
         if pictures.receiver_count() > 0 {
             let burst = Burst::packetize(&frame.data);
             // An error says that the last viewer left in this moment.
-            let _ = pictures.send(Arc::new(Picture { frame, burst }));
+            let _ = pictures.send(Arc::new(Picture { frame, burst, at: Instant::now() }));
         }
     }
 
@@ -177,6 +189,11 @@ impl Hub {
         &self.0.heart
     }
 
+    /// What the streams may be encoded at.
+    pub fn rates(&self) -> PerStream<Rates> {
+        self.0.rates
+    }
+
     /// How many watch.
     pub fn viewers(&self) -> usize {
         self.0.seats.load(Ordering::Relaxed)
@@ -189,7 +206,8 @@ impl Subscription {
         let mut wishes = inner.wishes();
         wishes[stream].viewers += 1;
         inner.demand.send_if_modified(|demand| !std::mem::replace(&mut demand[stream].watched, true));
-        Self { stream, pictures, inner: inner.clone(), seat: None }
+        let id = inner.next.fetch_add(1, Ordering::Relaxed);
+        Self { id, stream, pictures, inner: inner.clone(), seat: None }
     }
 
     /// Begins to watch another stream beside this one, as the same viewer.
@@ -217,6 +235,17 @@ impl Subscription {
         }
     }
 
+    /// Says what this viewer's network takes of the stream; `None`: it is not known. The slowest viewer that takes the
+    /// floor or more sets the rate of all, with some rest from one change to the next: to be said again now and then.
+    pub fn set_bitrate(&self, bitrate: Option<Bitrate>) {
+        let mut wishes = self.inner.wishes();
+        wishes[self.stream].policy.takes(self.id, bitrate);
+        let viewers = wishes[self.stream].viewers;
+        if let Some(bitrate) = wishes[self.stream].policy.change(Instant::now(), viewers) {
+            self.inner.demand.send_modify(|demand| demand[self.stream].bitrate = bitrate);
+        }
+    }
+
     /// Asks for a key frame; requests of all viewers are coalesced.
     pub fn want_key_frame(&self) {
         let due = {
@@ -241,11 +270,16 @@ impl Drop for Subscription {
         let stream = self.stream;
         let mut wishes = self.inner.wishes();
         wishes[stream].viewers = wishes[stream].viewers.saturating_sub(1);
+        wishes[stream].policy.takes(self.id, None);
         if wishes[stream].viewers == 0 {
             // The encoder rests now, and begins with a key frame: nothing of the past matters.
-            wishes[stream] = Wishes::default();
+            wishes[stream] = Wishes::new(self.inner.rates[stream]);
+            let bitrate = self.inner.rates[stream].ceiling;
             // Under the lock, so that a viewer who comes in this moment is not overwritten.
-            self.inner.demand.send_if_modified(|demand| std::mem::replace(&mut demand[stream].watched, false));
+            self.inner.demand.send_if_modified(|demand| {
+                demand[stream].bitrate = bitrate;
+                std::mem::replace(&mut demand[stream].watched, false)
+            });
         }
     }
 }
@@ -261,14 +295,19 @@ impl Inner {
 }
 
 /// The wishes of a stream's viewers, merged. Pure: time is an argument.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Wishes {
+    policy: Policy,
     viewers: usize,
     key_frame_wanted: bool,
     forced: Option<Instant>,
 }
 
 impl Wishes {
+    fn new(rates: Rates) -> Self {
+        Self { policy: Policy::new(rates), viewers: 0, key_frame_wanted: false, forced: None }
+    }
+
     /// Whether a key frame is to be forced now; notes that it was.
     fn key_frame_due(&mut self, now: Instant) -> bool {
         let rested = self.forced.is_none_or(|at| now.saturating_duration_since(at) >= KEY_FRAME_SPACING);

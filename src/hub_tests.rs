@@ -62,7 +62,7 @@ async fn wishes_for_key_frames_are_coalesced_and_none_is_lost() {
 
 #[test]
 fn a_key_frame_that_came_by_itself_grants_the_wish() {
-    let (mut wishes, now) = (Wishes { viewers: 1, ..Wishes::default() }, Instant::now());
+    let (mut wishes, now) = (Wishes::new(Bitrate::kbps(1000).into()), Instant::now());
     wishes.key_frame_wanted = true;
     assert!(wishes.key_frame_due(now));
     wishes.key_frame_wanted = true;

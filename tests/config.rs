@@ -133,6 +133,17 @@ fn the_low_stream_follows_the_main_one() {
     assert_eq!(low("[video.low]\nenabled = false").0, None);
     let wrong = error("[video]\nsize = \"320x240\"\n[video.low]\nsize = \"640x480\"");
     assert!(wrong.contains("the low stream's 640×480 is not smaller than the main stream's 320×240"), "{wrong}");
+    let floors = |toml: &str| {
+        let floors = Fixture::new(toml).config().video.floors();
+        (floors.main.as_kbps(), floors.low.as_kbps())
+    };
+    assert_eq!(floors(""), (500, 100));
+    assert_eq!(floors("[video]\nmin_bitrate = \"1M\"\nlow.min_bitrate = \"50k\""), (1000, 50));
+    assert_eq!(floors("[video]\nbitrate = \"100k\""), (50, 50));
+    let wrong = error("[video]\nmin_bitrate = \"3M\"");
+    assert!(wrong.starts_with("lunette.toml:2:15: a floor of 3 Mbit/s is above the bitrate, 2 Mbit/s"), "{wrong}");
+    let wrong = error("[video.low]\nmin_bitrate = \"500k\"");
+    assert!(wrong.starts_with("lunette.toml:2:15: a floor of 500 kbit/s is above the bitrate, 400 kbit/s"), "{wrong}");
     let wrong = error("[video.low]\nbitrate = \"3M\"");
     assert!(wrong.starts_with("lunette.toml:2:11: the low stream's 3 Mbit/s is more than"), "{wrong}");
 }

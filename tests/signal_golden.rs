@@ -124,6 +124,10 @@ fn what_cameras_send_by_the_data_channel_is_written_as_documented() {
                 source: field(m, "source"),
                 path: field(m, "path"),
                 note: field(m, "note"),
+                estimate: field(m, "estimate"),
+                queue: field(m, "queue"),
+                loss: field(m, "loss"),
+                network: field(m, "network"),
             })),
             _ => panic!("{name} is of a new kind: add it here"),
         };

@@ -268,6 +268,8 @@ async fn a_flood_of_offers_leaves_a_running_viewer_alone() {
 async fn a_slow_viewer_skips_to_a_key_frame_and_harms_nobody() {
     let stage = Stage::open(5).await;
     let (mut fast, mut slow) = (joined(&stage).await, joined(&stage).await);
+    // The first one stood still while the second one joined, and pictures for it may have been left out.
+    tokio::join!(fast.run_for(Duration::from_secs(1)), slow.run_for(Duration::from_secs(1)));
     // Its packets are read, but nothing of them arrives for a while: no acknowledgement, no retransmission helps.
     slow.network = Box::new(|media| if media { Fate::Lost } else { Fate::Arrives });
     let seen = fast.pictures.len();

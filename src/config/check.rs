@@ -106,7 +106,7 @@ impl Check<'_> {
     }
 
     fn video(&mut self, video: &Video) -> Result<(), Problem> {
-        let (main, Low { enabled, size, bitrate }) = (video.size, &video.low);
+        let (main, Low { enabled, size, bitrate, min_bitrate }) = (video.size, &video.low);
         if let Some(size) = size.filter(|_| *enabled)
             && video.low_size(main).is_none()
         {
@@ -116,6 +116,14 @@ impl Check<'_> {
         if let Some(bitrate) = bitrate.filter(|bitrate| *enabled && *bitrate > video.bitrate) {
             let message = format!("the low stream's {bitrate} is more than the main stream's {}", video.bitrate);
             return Err(self.problem(&LOW, "bitrate", &message));
+        }
+        let bitrates = video.bitrates();
+        let low = (&LOW[..], min_bitrate.filter(|_| *enabled), bitrates.low);
+        for (table, least, bitrate) in [(&LOW[..1], video.min_bitrate, bitrates.main), low] {
+            if let Some(least) = least.filter(|least| *least > bitrate) {
+                let message = format!("a floor of {least} is above the bitrate, {bitrate}");
+                return Err(self.problem(table, "min_bitrate", &message));
+            }
         }
         Ok(())
     }

@@ -114,6 +114,9 @@ pub struct Video {
     pub fps: FrameRate,
     /// The encoder's target, and ceiling.
     pub bitrate: Bitrate,
+    /// The encoder's floor: a viewer whose network takes less gets the low stream, or key frames only, and the others are
+    /// not slowed down. `None`: a quarter of `bitrate`.
+    pub min_bitrate: Option<Bitrate>,
     /// What makes H.264 of raw pictures.
     pub encoder: Encoder,
     /// What a hardware encoder may use of H.264. The software encoder knows the baseline profile only.
@@ -159,6 +162,8 @@ pub struct Low {
     pub size: Option<Size>,
     /// The encoder's target; `None`: a fifth of the main stream's.
     pub bitrate: Option<Bitrate>,
+    /// The encoder's floor; `None`: a quarter of its target.
+    pub min_bitrate: Option<Bitrate>,
 }
 
 impl Video {
@@ -166,6 +171,15 @@ impl Video {
     pub fn bitrates(&self) -> PerStream<Bitrate> {
         let fifth = Bitrate::kbps(self.bitrate.as_kbps() / 5).max(Bitrate::kbps(150)).min(self.bitrate);
         PerStream { main: self.bitrate, low: self.low.bitrate.unwrap_or(fifth) }
+    }
+
+    /// Below what no stream's encoder goes, however little a viewer's network takes. Never above [`Self::bitrates`].
+    pub fn floors(&self) -> PerStream<Bitrate> {
+        let bitrates = self.bitrates();
+        let floor = |given: Option<Bitrate>, bitrate: Bitrate| {
+            given.unwrap_or(Bitrate::kbps(bitrate.as_kbps() / 4).max(Bitrate::MIN)).min(bitrate)
+        };
+        PerStream { main: floor(self.min_bitrate, bitrates.main), low: floor(self.low.min_bitrate, bitrates.low) }
     }
 
     /// The low stream's size beside a main stream of this size; `None`: there is none, or it would not be smaller, or so small
@@ -267,6 +281,7 @@ impl Default for Video {
             size: Size::new(1280, 720),
             fps: FrameRate::new(30.0).unwrap_or_else(|| unreachable!("30 is legal")),
             bitrate: Bitrate::kbps(2_000),
+            min_bitrate: None,
             encoder: Encoder::Auto,
             profile: Profile::Baseline,
             low: Low::default(),
@@ -276,7 +291,7 @@ impl Default for Video {
 
 impl Default for Low {
     fn default() -> Self {
-        Self { enabled: true, size: None, bitrate: None }
+        Self { enabled: true, size: None, bitrate: None, min_bitrate: None }
     }
 }
 

@@ -117,6 +117,13 @@ impl Estimator {
         self.adapt(now);
     }
 
+    /// Packets take another path: the rate stays, till more is known.
+    pub fn renew(&mut self) {
+        let limits = self.limits;
+        *self = Self { rate: self.rate, ..Self::new(Bitrate::MIN, Bitrate::MIN, Bitrate::MIN) };
+        self.limits = limits;
+    }
+
     /// To be called now and then; `waiting`: since when a packet waits for word of it.
     pub fn tick(&mut self, now: Instant, waiting: Option<Instant>) {
         let Some(heard) = self.heard else { return };
@@ -127,10 +134,15 @@ impl Estimator {
         }
     }
 
+    /// What the path is taken to be good for, heard of or not.
+    pub fn rate(&self) -> Bitrate {
+        Bitrate::bits(self.rate as u32)
+    }
+
     /// What is known now; `None`: the viewer has not reported anything.
     pub fn reading(&self) -> Option<Reading> {
         self.heard.map(|_| Reading {
-            estimate: Bitrate::bits(self.rate as u32),
+            estimate: self.rate(),
             queue: self.delay.queue(),
             loss: self.loss.fraction(),
             round_trip: self.round_trip(),

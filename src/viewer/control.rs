@@ -120,6 +120,18 @@ pub struct Stats {
     /// A sentence worth showing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// What the viewer's network is believed to take, kbit/s; absent until the viewer reports.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<u32>,
+    /// How long packets wait on the way, ms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue: Option<u32>,
+    /// The part of the packets that did not come, 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loss: Option<f64>,
+    /// Why the viewer gets less than it could, for people: the low stream, key frames only, pictures left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
 }
 
 /// Reads a viewer's message; `None` for junk, which is ignored: an unknown type may come from a newer page.

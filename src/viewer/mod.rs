@@ -1,5 +1,6 @@
 //! One watcher: from an offer to the end of the session, in one task.
 
+pub mod adapt;
 pub mod bandwidth;
 pub mod control;
 pub mod gate;
@@ -21,6 +22,7 @@ use crate::signal::Outbox;
 use crate::signal::message::{Candidate, EndReason, Offer, Refusal, RefusedReason, Response};
 use crate::trust::{SessionId, ViewerId};
 use crate::turn::{Ice, Who};
+use adapt::Adapt;
 use offer::{Choice, OfferError};
 use rtc::{Certificate, Peer, PeerEvent, Server, Settings, Transport};
 use watching::{Progress, Watching};
@@ -108,7 +110,8 @@ pub async fn run(
     let (viewer, session) = (attempt.viewer, attempt.offer.session);
     let ended = |connected, reason| Outcome { viewer, session, connected, reason };
     let start = Instant::now();
-    let stream = attempt.offer.stream.as_deref().and_then(StreamId::of).unwrap_or_default();
+    let chosen = attempt.offer.stream.as_deref().and_then(StreamId::of);
+    let stream = chosen.unwrap_or_default();
     // From here on somebody watches, and the camera wakes.
     let subscription = context.hub.subscribe(stream);
     let prepared = tokio::select! {
@@ -131,7 +134,7 @@ pub async fn run(
     let answer = Response::Answer { session, sdp, note: note.clone() };
     context.outbox.send(viewer, &answer);
     let status = context.hub.status();
-    let progress = Progress::default();
+    let progress = Progress::new(Adapt::new(context.hub.rates(), chosen));
     let mut watching = Watching { context: &context, viewer, session, answer, note, peer, status, start, progress };
     let (connected, end) = tokio::select! {
         ended = watching.serve(subscription, commands, events, leave) => ended,
@@ -196,6 +199,7 @@ async fn prepare(context: &Context, stream: StreamId, attempt: Attempt) -> Resul
         transport: &context.transport,
         servers: &servers,
         any_srtp: attempt.any_srtp,
+        rate: context.hub.rates().main.ceiling,
     };
     match Peer::answer(&settings, attempt.offer.sdp).await {
         Ok((peer, sdp, events)) => Ok((peer, sdp, events, note(&choice, stream))),

@@ -39,6 +39,9 @@ pub enum OfferError {
 /// <https://webrtc.googlesource.com/src/+/refs/heads/main/docs/native-code/rtp-hdrext/playout-delay/README.md>
 pub const PLAYOUT_DELAY: &str = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay";
 
+/// The URI of the extension that numbers packets for the viewer's reports.
+pub const TRANSPORT_CC: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
+
 /// Looks at an offer (RFC 8866, RFC 8829) and chooses how a stream of the given profile is sent.
 ///
 /// # Errors

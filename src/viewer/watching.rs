@@ -1,5 +1,7 @@
 //! A viewer from its answer to the end of its session: one loop over everything that may happen.
 
+mod network;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -7,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 use tracing::{debug, info};
 
+use super::adapt::Adapt;
 use super::control::{self, FromViewer, Stats, StreamName, ToViewer};
 use super::gate::Gate;
 use super::rtc::{Peer, PeerEvent};
@@ -16,6 +19,7 @@ use crate::media::status::{CameraState, CameraStatus};
 use crate::media::stream::StreamId;
 use crate::signal::message::{EndReason, Response};
 use crate::trust::{SessionId, ViewerId};
+use network::Network;
 
 /// From the answer to a working connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -65,14 +69,18 @@ pub(super) struct Progress {
     next: Option<Subscription>,
     /// Whether it is not the stream of the offer any more.
     moved: bool,
+    /// Why it is another one, when the camera chose it.
+    why: Option<String>,
     /// Since when pictures have been sent each second.
     sending_since: Option<Instant>,
+    network: Network,
 }
 
-impl Default for Progress {
-    fn default() -> Self {
-        let (gate, sent) = (Gate::default(), Sent::default());
-        Self { gate, phase: Phase::Connecting, sent, next: None, moved: false, sending_since: None }
+impl Progress {
+    /// `adapt` decides what the viewer's network takes.
+    pub(super) fn new(adapt: Adapt) -> Self {
+        let (gate, sent, network) = (Gate::default(), Sent::default(), Network::new(adapt));
+        Self { gate, phase: Phase::Connecting, sent, next: None, moved: false, why: None, sending_since: None, network }
     }
 }
 
@@ -105,7 +113,8 @@ impl Watching<'_> {
                         next.replace(&mut subscription);
                         self.progress.moved = true;
                         self.progress.gate.missed(0);
-                        self.say_stream(subscription.stream(), None).await;
+                        let why = self.progress.why.take();
+                        self.say_stream(subscription.stream(), why).await;
                         if let Some(end) = self.picture(picture, &subscription).await { break end }
                     }
                 }
@@ -141,6 +150,7 @@ impl Watching<'_> {
                 debug!("connected {} ms after the offer", self.start.elapsed().as_millis());
                 self.progress.phase = Phase::Live;
                 self.peer.pulse.heard();
+                self.peer.link.renew();
                 subscription.want_key_frame();
             }
             Some(PeerEvent::Disconnected) => {
@@ -170,7 +180,10 @@ impl Watching<'_> {
                     self.peer.say(&ToViewer::Pong { id, t, wall: unix_ms(SystemTime::now()) }).await;
                 }
                 Some(FromViewer::Key) => subscription.want_key_frame(),
-                Some(FromViewer::Stream { id }) => self.change(id.0, subscription).await,
+                Some(FromViewer::Stream { id }) => {
+                    self.progress.network.chosen(id.0);
+                    self.change(id.0, subscription).await;
+                }
                 Some(FromViewer::Bye) => return Some(Leave::Bye),
                 None => debug!("a control message of no use, {} bytes", text.len()),
             },
@@ -180,7 +193,7 @@ impl Watching<'_> {
 
     /// Goes over to another stream, as soon as it gives a key frame.
     async fn change(&mut self, to: StreamId, subscription: &Subscription) {
-        self.progress.next = None;
+        (self.progress.next, self.progress.why) = (None, None);
         if to == subscription.stream() {
             self.say_stream(to, None).await;
         } else if self.is_absent(to) {
@@ -219,11 +232,8 @@ impl Watching<'_> {
         match event {
             hub::Event::Picture(_) if self.progress.phase != Phase::Live => None,
             hub::Event::Picture(picture) => {
-                if self.progress.gate.admit(picture.frame.key) {
-                    self.send(picture).await
-                } else {
-                    None
-                }
+                self.adapt(subscription).await;
+                if self.may_go(&picture, subscription) { self.send(picture).await } else { None }
             }
             hub::Event::Lagged(n) => {
                 if self.progress.phase == Phase::Live {
@@ -289,6 +299,7 @@ impl Watching<'_> {
     async fn say_stats(&mut self, id: StreamId) {
         let Some(last) = self.progress.sent.last.clone() else { return };
         let stream = self.status.borrow().of(id).cloned().unwrap_or_default();
+        let reading = self.peer.link.flow().reading;
         let stats = Stats {
             rtp: self.peer.timestamp(&last),
             wall: unix_ms(SystemTime::now()) - last.frame.captured.elapsed().as_secs_f64() * 1e3,
@@ -304,6 +315,10 @@ impl Watching<'_> {
             source: stream.source,
             path: self.peer.path().map(|report| report.path),
             note: self.note.clone(),
+            estimate: reading.map(|reading| reading.estimate.as_kbps()),
+            queue: reading.map(|reading| reading.queue.as_millis() as u32),
+            loss: reading.map(|reading| (reading.loss * 1000.0).round() / 1000.0),
+            network: self.progress.network.why(),
         };
         self.peer.say(&ToViewer::Stats(Box::new(stats))).await;
     }

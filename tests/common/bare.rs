@@ -81,6 +81,7 @@ impl Bare {
                 transport: &port,
                 servers: &ways.servers,
                 any_srtp: true,
+                rate: lunette::media::units::Bitrate::kbps(2000),
             };
             let (peer, answer, mut events) = Peer::answer(&settings, sdp.to_owned()).await.unwrap();
             let tell = |mut message: Value| {

@@ -37,6 +37,8 @@ export function rows(f: Facts): Row[] {
   if (stamped !== undefined) add('stamp', 'By the stamp', `${Math.round(stamped)} ms`, 'read from the test card, by this device’s clock');
   add('round-trip', 'Round trip', s?.roundTrip === undefined ? undefined : `${s.roundTrip < 10 ? s.roundTrip.toFixed(1) : Math.round(s.roundTrip)} ms`);
   add('path', 'Path', s?.path && pathWords(s.path));
+  add('network', 'Network takes', bitrate(n.estimate), n.network
+    ?? [n.queue !== undefined && `${n.queue} ms wait on the way`, n.loss !== undefined && `${(n.loss * 100).toFixed(1)} % lost`].filter(Boolean).join(', '));
   const own = n.stream === undefined || n.stream === shown ? n.profile : undefined; // the numbers may be a second old
   add('profile', 'Profile', profileWords(own ?? list.find((s) => s.id === shown)?.profile));
   add('encoder', 'Encoder', n.encoder);
@@ -45,7 +47,7 @@ export function rows(f: Facts): Row[] {
     : f.presence.welcome?.viewers === undefined ? String(n.viewers) : `${n.viewers} of ${f.presence.welcome.viewers}`);
   if (s) {
     add('lost', 'Lost on the way', `${s.lost} of ${s.packets + s.lost} packets`);
-    add('dropped', 'Left out', `${n.dropped ?? 0} pictures`, 'by the camera, when this viewer was too slow');
+    add('dropped', 'Left out', `${n.dropped ?? 0} pictures`, 'by the camera, when they would have come too late');
     add('freezes', 'Freezes', String(s.freezes));
   }
   add('version', 'Camera runs', f.presence.version && `Lunette ${f.presence.version}`);

@@ -96,6 +96,18 @@ fn it_begins_where_the_stream_is_and_stays_on_a_good_path() {
 }
 
 #[test]
+fn another_path_is_no_queue() {
+    let mut run = Simulation::new(mbit(20.0), Bitrate::kbps(2000));
+    run.run(5.0);
+    run.path.delay = Duration::from_millis(150);
+    run.estimator.renew();
+    assert_eq!(run.estimator.reading(), None);
+    run.run(5.0);
+    let low = run.samples.iter().rev().take(120).map(|s| s.estimate).fold(f64::MAX, f64::min);
+    assert!(low >= 2000.0 && run.estimator.reading().unwrap().queue < Duration::from_millis(30), "{low}");
+}
+
+#[test]
 fn silence_lowers_it() {
     let start = Instant::now();
     let mut estimator = Estimator::new(Bitrate::kbps(2000), Bitrate::MIN, Bitrate::kbps(2500));

@@ -52,14 +52,10 @@ struct InFlight {
 /// One moment's figures.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sample {
-    /// Seconds since the start.
-    pub at: f64,
     /// What waits in the link, in ms.
     pub queue: f64,
     /// kbit/s.
     pub estimate: f64,
-    /// What came in this frame's time, in bits.
-    pub came: f64,
 }
 
 pub(super) struct Simulation {
@@ -80,7 +76,6 @@ pub(super) struct Simulation {
     pub random: u32,
     brake: Brake,
     key: bool,
-    pub held: u32,
     pub samples: Vec<Sample>,
 }
 
@@ -103,7 +98,6 @@ impl Simulation {
             random: 0x1234_5678,
             brake: Brake::default(),
             key: true,
-            held: 0,
             samples: Vec::new(),
         }
     }
@@ -175,7 +169,6 @@ impl Simulation {
             let size = if self.key { 5.0 } else { 1.0 };
             let bytes = (self.encoder / 30.0 / 8.0 * noise * size) as usize;
             let held = self.holds();
-            self.held += u32::from(held);
             self.key = held;
             let packets = if held { 0 } else { bytes.div_ceil(PAYLOAD).max(1) };
             for i in 0..packets {
@@ -197,12 +190,8 @@ impl Simulation {
             if self.now >= self.asked.1 + Duration::from_millis(250) {
                 self.asked = ((estimate * 0.92).min(self.ceiling), self.now);
             }
-            let since = self.now.checked_sub(FRAME).unwrap();
-            let came = self.flying.iter().filter(|f| f.comes.is_some_and(|c| c > since && c <= self.now));
-            let came: f64 = came.map(|f| f.ack.size as f64 * 8.0).sum();
             let queue = self.free.saturating_duration_since(self.now).as_secs_f64() * 1e3;
-            let at = (self.now - self.start).as_secs_f64();
-            self.samples.push(Sample { at, queue, estimate: estimate / 1e3, came });
+            self.samples.push(Sample { queue, estimate: estimate / 1e3 });
         }
     }
 

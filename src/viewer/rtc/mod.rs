@@ -2,11 +2,16 @@
 
 mod candidates;
 mod certificate;
+mod codec;
 mod handler;
+mod link;
+mod pace;
 mod path;
 mod port;
 mod pulse;
 mod reach;
+mod ring;
+mod sent;
 mod servers;
 mod tap;
 
@@ -14,30 +19,25 @@ use std::sync::atomic::AtomicU8;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rtc::interceptor::{NackResponderBuilder, SenderReportBuilder, Slot};
-use rtc::media_stream::MediaStreamTrack;
-use rtc::rtp_transceiver::rtp_sender::{
-    RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters,
-    RTCRtpHeaderExtensionCapability, RTCRtpRtxParameters, RtpCodecKind,
-};
 use tokio::sync::{mpsc, watch};
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::peer_connection::{
-    MediaEngine, PeerConnection, PeerConnectionBuilder, RTCIceCandidateInit, RTCSessionDescription, Registry,
-    SettingEngineBuilder, SrtpProtectionProfile, configure_twcc_sender_only,
+    PeerConnection, PeerConnectionBuilder, RTCIceCandidateInit, RTCSessionDescription, SettingEngineBuilder,
+    SrtpProtectionProfile,
 };
 
 use super::control;
-use super::offer::{Choice, PLAYOUT_DELAY};
+use super::offer::Choice;
 use crate::hub::Picture;
 use crate::interfaces::Own;
-use crate::media::units::MediaTime;
+use crate::media::units::{Bitrate, MediaTime};
 use crate::signal::message::Candidate;
 use handler::{Control, Handler};
 use port::Line;
 
 pub use certificate::Certificate;
+pub use link::{Flow, Link};
 pub use path::{Path, PathReport};
 pub use port::{PortError, PortOptions, Scope};
 pub use pulse::Pulse;
@@ -48,8 +48,6 @@ pub use servers::{Server, Via};
 const ICE_DISCONNECTED: Duration = Duration::from_secs(3);
 const ICE_FAILED: Duration = Duration::from_secs(5);
 const ICE_KEEPALIVE: Duration = Duration::from_secs(1);
-/// Packets kept for retransmission: two seconds at 2 Mbit/s. Payloads are shared with the other viewers.
-const NACK_PACKETS: u16 = 512;
 /// Checks of one pair of addresses: one each 200 ms, for as long as the viewer may take to hear of it.
 const ICE_CHECKS: u16 = 40;
 /// A relay's answer may be a new nonce (438), after which the library asks no sooner than at its next turn.
@@ -123,6 +121,8 @@ pub struct Settings<'a> {
     pub servers: &'a [Server],
     /// Whether AES-CM is offered beside AES-GCM. GCM is the cheaper one on ARM, and taken only when offered alone.
     pub any_srtp: bool,
+    /// The most that the streams have; the path is taken to be good for it until it is heard of.
+    pub rate: Bitrate,
 }
 
 /// A connection to one viewer.
@@ -140,6 +140,8 @@ pub struct Peer {
     last: Mutex<Option<(MediaTime, u32)>>,
     /// The viewer's signs of life.
     pub pulse: Arc<Pulse>,
+    /// What is known of the path.
+    pub link: Arc<Link>,
 }
 
 impl Peer {
@@ -161,8 +163,9 @@ impl Peer {
         let word = |i: usize| u32::from_le_bytes([random[i], random[i + 1], random[i + 2], random[i + 3]]);
         let ssrc = word(0) | 1;
 
-        let (media, registry) = media(settings.choice, tap::Tap::new(pulse.clone(), word(8) as u16 & 0x7fff))
-            .map_err(doing("setting up codecs"))?;
+        let link = Link::new();
+        let tap = tap::Tap::new(pulse.clone(), link.clone(), word(8) as u16 & 0x7fff, settings.rate);
+        let (media, registry) = codec::media(settings.choice, tap).map_err(doing("setting up codecs"))?;
         let profiles =
             [SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm, SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80];
         let engine = SettingEngineBuilder::new()
@@ -191,7 +194,7 @@ impl Peer {
             .await
             .map_err(doing("making the peer connection"))?;
         let connection: Arc<dyn PeerConnection> = Arc::new(connection);
-        let track = Arc::new(TrackLocalStaticRTP::new(track(settings.choice, ssrc)));
+        let track = Arc::new(TrackLocalStaticRTP::new(codec::track(settings.choice, ssrc)));
         let peer = Self {
             connection,
             track,
@@ -203,6 +206,7 @@ impl Peer {
             timestamp_offset: word(4),
             last: Mutex::new(None),
             pulse,
+            link,
         };
         let track = peer.track.clone() as Arc<dyn TrackLocal>;
         peer.connection.add_track(track).await.map_err(doing("adding the track"))?;
@@ -338,53 +342,4 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn doing<E: std::fmt::Display>(doing: &'static str) -> impl Fn(E) -> RtcError {
     move |e| RtcError { doing, why: e.to_string(), offer: false }
-}
-
-fn codec(choice: &Choice) -> RTCRtpCodec {
-    let feedback = |typ: &str, parameter: &str| RTCPFeedback { typ: typ.into(), parameter: parameter.into() };
-    RTCRtpCodec {
-        mime_type: "video/H264".into(),
-        clock_rate: 90_000,
-        channels: 0,
-        sdp_fmtp_line: format!("level-asymmetry-allowed=1;packetization-mode=1;profile-level-id={}", choice.profile),
-        rtcp_feedback: vec![feedback("nack", ""), feedback("nack", "pli"), feedback("ccm", "fir")],
-    }
-}
-
-/// Only what was chosen, in the offer's own numbers, so that the answer says exactly that.
-fn media(choice: &Choice, tap: tap::Tap) -> webrtc::error::Result<(MediaEngine, Registry)> {
-    let mut media = MediaEngine::default();
-    let h264 = RTCRtpCodecParameters { rtp_codec: codec(choice), payload_type: choice.payload_type };
-    media.register_codec(h264, RtpCodecKind::Video)?;
-    if let Some(payload_type) = choice.rtx_payload_type {
-        let rtp_codec = RTCRtpCodec {
-            mime_type: "video/rtx".into(),
-            clock_rate: 90_000,
-            channels: 0,
-            sdp_fmtp_line: format!("apt={}", choice.payload_type),
-            rtcp_feedback: vec![],
-        };
-        media.register_codec(RTCRtpCodecParameters { rtp_codec, payload_type }, RtpCodecKind::Video)?;
-    }
-    media.register_header_extension(
-        RTCRtpHeaderExtensionCapability { uri: PLAYOUT_DELAY.into() },
-        RtpCodecKind::Video,
-        None,
-    )?;
-    let registry = Registry::new()
-        .with(Slot::NackResponder, NackResponderBuilder::new().with_size(NACK_PACKETS).build())
-        .with(Slot::SenderReport, SenderReportBuilder::new().build());
-    let registry = configure_twcc_sender_only(registry, &mut media)?;
-    // Nearer to the application than all the others.
-    Ok((media, registry.with(Slot::from(12_500), tap)))
-}
-
-fn track(choice: &Choice, ssrc: u32) -> MediaStreamTrack {
-    let rtx = choice.rtx_payload_type.map(|_| RTCRtpRtxParameters { ssrc: ssrc.wrapping_add(1) });
-    let coding = RTCRtpEncodingParameters {
-        rtp_coding_parameters: RTCRtpCodingParameters { ssrc: Some(ssrc), rtx, ..Default::default() },
-        codec: codec(choice),
-        ..Default::default()
-    };
-    MediaStreamTrack::new("lunette".into(), "video".into(), "video".into(), RtpCodecKind::Video, vec![coding])
 }

@@ -7,7 +7,7 @@ const CONTROL_MAX = 4096;
 export interface Numbers {
   rtp?: number; wall?: number; fps?: number; kbps?: number; dropped?: number; viewers?: number;
   width?: number; height?: number; profile?: string; encoder?: string; source?: string; note?: string;
-  stream?: string; path?: string;
+  stream?: string; path?: string; estimate?: number; queue?: number; loss?: number; network?: string;
 }
 export type ControlFromCamera =
   | { type: 'pong'; id: number; t: number; wall: number }
@@ -44,7 +44,8 @@ export function parseControl(raw: unknown): ControlFromCamera | undefined {
           ...maybeNumber('kbps', m.kbps), ...maybeNumber('dropped', m.dropped), ...maybeNumber('viewers', m.viewers),
           ...maybeNumber('width', m.width), ...maybeNumber('height', m.height), ...maybeText('profile', m.profile),
           ...maybeText('encoder', m.encoder), ...maybeText('source', m.source), ...maybeText('note', m.note),
-          ...maybeText('stream', m.stream), ...maybeText('path', m.path),
+          ...maybeText('stream', m.stream), ...maybeText('path', m.path), ...maybeNumber('estimate', m.estimate),
+          ...maybeNumber('queue', m.queue), ...maybeNumber('loss', m.loss), ...maybeText('network', m.network),
         },
       };
     case 'stream':
