@@ -60,7 +60,7 @@ async fn only_what_is_watched_is_made() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_is_not_there_is_refused_and_nothing_changes() {
     let start = |out, demand, stop| {
-        let rhythm = Rhythm { interval: Duration::from_millis(33), key_each: u32::MAX, low: false };
+        let rhythm = Rhythm { interval: Duration::from_millis(33), key_each: u32::MAX, low: false, follows: false };
         Replay::start_with(rhythm, out, demand, stop)
     };
     let stage = Stage::with(10, start).await;

@@ -155,7 +155,7 @@ impl Adapt {
         if self.keys_only {
             Some(self.rates[view.stream].floor)
         } else {
-            (self.fell && !self.stays_low && view.stream == StreamId::Low).then(|| self.rates.main.floor)
+            (self.fell && !self.stays_low && view.stream == StreamId::Low).then_some(self.rates.main.floor)
         }
     }
 

@@ -40,7 +40,12 @@ pub struct Rhythm {
     pub key_each: u32,
     /// Whether it has a low stream too.
     pub low: bool,
+    /// Whether pictures are as large as the bitrate that is asked for allows.
+    pub follows: bool,
 }
+
+/// The bitrate of pictures at full size.
+const FULL: u32 = 2_000_000;
 
 /// Set in the numbers of the low stream's pictures.
 pub const LOW: u32 = 1 << 30;
@@ -48,7 +53,7 @@ pub const LOW: u32 = 1 << 30;
 impl Replay {
     pub fn start(out: Publisher, demand: watch::Receiver<Demand>, stop: CancellationToken) -> Self {
         Self::start_with(
-            Rhythm { interval: Duration::from_micros(33_333), key_each: NEVER, low: true },
+            Rhythm { interval: Duration::from_micros(33_333), key_each: NEVER, low: true, follows: false },
             out,
             demand,
             stop,
@@ -101,8 +106,9 @@ impl Replay {
                     let key = seen.is_none() || forced || n.is_multiple_of(rhythm.key_each);
                     *seen = Some(want.key_frames);
                     counters.forced.fetch_add(u32::from(forced), Ordering::Relaxed);
+                    let share = if rhythm.follows { f64::from(want.bitrate.bps()) / f64::from(FULL) } else { 1.0 };
                     let number = if stream == StreamId::Low { n | LOW } else { n };
-                    out.publish(stream, Frame { at, captured, key, data: access_unit(number, key) });
+                    out.publish(stream, Frame { at, captured, key, data: access_unit_of(number, key, share) });
                 }
                 n += 1;
                 counters.published.store(n, Ordering::Relaxed);
@@ -152,6 +158,11 @@ fn report(out: &Publisher, state: CameraState, low: bool) {
 
 /// Picture `n`: its slice begins with `n`, so that a viewer can tell which it got.
 pub fn access_unit(n: u32, key: bool) -> Bytes {
+    access_unit_of(n, key, 1.0)
+}
+
+/// The same, of a part of the size.
+fn access_unit_of(n: u32, key: bool, share: f64) -> Bytes {
     let mut unit = Vec::with_capacity(KEY_BYTES + 64);
     let mut push = |nal: &[u8]| {
         unit.extend_from_slice(&[0, 0, 0, 1]);
@@ -165,7 +176,7 @@ pub fn access_unit(n: u32, key: bool) -> Bytes {
     // Seven bits a byte, with the highest set: nothing that looks like a start code.
     slice.extend((0..5).map(|i| 0x80 | (n >> (7 * i)) as u8));
     let mut noise = n.wrapping_mul(2_654_435_761) | 1;
-    let length = if key { KEY_BYTES } else { DELTA_BYTES };
+    let length = (if key { KEY_BYTES } else { DELTA_BYTES } as f64 * share) as usize;
     slice.extend(
         std::iter::repeat_with(|| {
             noise ^= noise << 13;

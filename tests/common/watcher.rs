@@ -1,5 +1,6 @@
 //! A viewer of another implementation: str0m, one UDP socket, driven by hand so that loss and reorder can be made.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,6 +27,37 @@ pub enum Fate {
     Late,
 }
 
+/// A link of a limited rate with a queue, through which everything comes to the viewer.
+pub struct Cap {
+    pub bits_per_second: f64,
+    /// The queue's room, in time.
+    pub room: Duration,
+    free: Instant,
+    queue: VecDeque<(Instant, Vec<u8>, SocketAddr)>,
+    /// Bits that came through.
+    pub came: f64,
+}
+
+impl Cap {
+    pub fn new(bits_per_second: f64) -> Self {
+        let (room, free) = (Duration::from_millis(1500), Instant::now());
+        Self { bits_per_second, room, free, queue: VecDeque::new(), came: 0.0 }
+    }
+
+    fn take(&mut self, datagram: &[u8], from: SocketAddr) {
+        let now = Instant::now();
+        self.free = self.free.max(now);
+        if self.free - now > self.room {
+            return;
+        }
+        // With the headers of UDP and IP.
+        let bits = (datagram.len() + 28) as f64 * 8.0;
+        self.free += Duration::from_secs_f64(bits / self.bits_per_second);
+        self.came += bits;
+        self.queue.push_back((self.free, datagram.to_vec(), from));
+    }
+}
+
 /// One picture as it came out.
 #[derive(Clone, Debug)]
 pub struct Seen {
@@ -50,6 +82,7 @@ pub struct Watcher {
     pub said: Vec<Value>,
     /// What the network does; gets the datagram's first bytes' kind: is it media?
     pub network: Box<dyn FnMut(bool) -> Fate + Send>,
+    pub cap: Option<Cap>,
     pub offered: Instant,
     /// Keeps whole pictures; off for long runs.
     pub keep: bool,
@@ -105,6 +138,7 @@ impl Watcher {
             control: vec![],
             said: vec![],
             network: Box::new(|_| Fate::Arrives),
+            cap: None,
             offered: Instant::now(),
             keep: true,
             count: 0,
@@ -212,7 +246,13 @@ impl Watcher {
 
     /// Waits for one thing to happen, but not beyond `end`.
     async fn step(&mut self, end: Instant) {
-        let timeout = self.drain().min(end);
+        let mut timeout = self.drain().min(end);
+        while let Some((datagram, from)) = self.through() {
+            self.deliver(&datagram, from);
+        }
+        if let Some((at, ..)) = self.cap.as_ref().and_then(|cap| cap.queue.front()) {
+            timeout = timeout.min(*at);
+        }
         let mut buffer = [0; 2048];
         tokio::select! {
             received = self.socket.recv_from(&mut buffer) => {
@@ -253,11 +293,24 @@ impl Watcher {
                 self.late = Some((datagram.to_vec(), from));
                 return;
             }
-            _ => self.deliver(datagram, from),
+            _ => match &mut self.cap {
+                Some(cap) => cap.take(datagram, from),
+                None => self.deliver(datagram, from),
+            },
         }
         if let Some((datagram, from)) = self.late.take() {
             self.deliver(&datagram, from);
         }
+    }
+
+    /// What came through the cap.
+    fn through(&mut self) -> Option<(Vec<u8>, SocketAddr)> {
+        let queue = &mut self.cap.as_mut()?.queue;
+        queue
+            .front()
+            .is_some_and(|(at, ..)| *at <= Instant::now())
+            .then(|| queue.pop_front())?
+            .map(|(_, d, from)| (d, from))
     }
 
     fn deliver(&mut self, datagram: &[u8], from: SocketAddr) {

@@ -1,0 +1,123 @@
+//! Viewers of another implementation behind links of a limited rate: what the camera makes of it.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::Stage;
+use common::replay::{LOW, Replay, Rhythm};
+use common::watcher::{Cap, Seen, Watcher};
+use lunette::media::stream::StreamId;
+
+const MBIT: f64 = 1e6;
+
+async fn stage(low: bool) -> Stage {
+    let rhythm = Rhythm { interval: Duration::from_micros(33_333), key_each: u32::MAX, low, follows: true };
+    Stage::with(5, |out, demand, stop| Replay::start_with(rhythm, out, demand, stop)).await
+}
+
+async fn joined(stage: &Stage) -> Watcher {
+    let mut watcher = Watcher::join(stage.signal()).await;
+    watcher.until("a picture", |w| !w.pictures.is_empty()).await;
+    watcher.until("the channel", |w| !w.control.is_empty()).await;
+    watcher
+}
+
+fn is_low(seen: &Seen) -> bool {
+    seen.number.unwrap_or_default() & LOW != 0
+}
+
+/// How old the pictures were when they were whole, in ms, in the order of age.
+fn ages(stage: &Stage, pictures: &[Seen]) -> Vec<f64> {
+    let age = |seen: &Seen| Some((seen.at - stage.replay.captured(seen.number? & !LOW)?).as_secs_f64() * 1e3);
+    let mut ages: Vec<f64> = pictures.iter().filter_map(age).collect();
+    ages.sort_by(f64::total_cmp);
+    ages
+}
+
+/// So many seconds behind a link of this rate: the part of it that was used, and the ages of the pictures.
+async fn behind(stage: &Stage, watcher: &mut Watcher, rate: f64, seconds: u64) -> (f64, Vec<f64>) {
+    watcher.pictures.clear();
+    let before = watcher.cap.as_ref().unwrap().came;
+    watcher.run_for(Duration::from_secs(seconds)).await;
+    let came = watcher.cap.as_ref().unwrap().came - before;
+    (came / rate / seconds as f64, ages(stage, &watcher.pictures))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_becomes_narrow_is_used_and_not_filled() {
+    let stage = stage(false).await;
+    let mut watcher = joined(&stage).await;
+    watcher.cap = Some(Cap::new(3.0 * MBIT));
+    for rate in [3.0, 1.0, 0.7, 1.5] {
+        watcher.cap.as_mut().unwrap().bits_per_second = rate * MBIT;
+        let (_, first) = behind(&stage, &mut watcher, rate * MBIT, 3).await;
+        behind(&stage, &mut watcher, rate * MBIT, 6).await;
+        let (used, ages) = behind(&stage, &mut watcher, rate * MBIT, 5).await;
+        let p95 = ages[ages.len() * 95 / 100];
+        let said = watcher.heard("stats").unwrap();
+        println!("{rate} Mbit/s: {used:.2} used, p95 {p95:.0} ms, at first up to {:?} ms; {said}", first.last());
+        // More than the stream has cannot be used.
+        let wanted = 0.8 * (2.1 / rate).min(1.0);
+        assert!(used >= wanted, "{used} of {rate} Mbit/s; {said}");
+        assert!(p95 < 300.0, "pictures {p95} ms old at {rate} Mbit/s; {said}");
+        assert!(said["estimate"].is_number() && said["queue"].is_number() && said["loss"].is_number(), "{said}");
+    }
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_slow_viewer_goes_to_the_low_stream_and_back_and_the_other_keeps_its_picture() {
+    let stage = stage(true).await;
+    let (mut fast, mut slow) = (joined(&stage).await, joined(&stage).await);
+    tokio::join!(fast.run_for(Duration::from_secs(1)), slow.run_for(Duration::from_secs(1)));
+    slow.cap = Some(Cap::new(0.35 * MBIT));
+    let start = Instant::now();
+    tokio::join!(
+        slow.until("the low stream", |w| w.pictures.last().is_some_and(is_low)),
+        fast.run_for(Duration::from_secs(8)),
+    );
+    let fell = slow.pictures.iter().find(|seen| is_low(seen)).unwrap().at - start;
+    tokio::join!(slow.run_for(Duration::from_secs(8)), fast.run_for(Duration::from_secs(8)));
+    let said = slow.heard("stats").unwrap().clone();
+    assert!(said["network"].as_str().unwrap().contains("too little"), "{said}");
+    assert!(slow.control.iter().any(|m| m["type"] == "stream" && m["id"] == "low" && m["text"].is_string()));
+    slow.pictures.clear();
+    fast.pictures.clear();
+    tokio::join!(slow.run_for(Duration::from_secs(6)), fast.run_for(Duration::from_secs(6)));
+    let (of_slow, of_fast) = (ages(&stage, &slow.pictures), ages(&stage, &fast.pictures));
+    println!("fell after {fell:?}; {} pictures, half older than {:.0} ms", of_slow.len(), of_slow[of_slow.len() / 2]);
+    assert!(of_slow.len() > 100 && of_slow[of_slow.len() / 2] < 300.0, "{} of it, {said}", of_slow.len());
+    assert!(of_fast.len() > 150 && fast.pictures.iter().all(|seen| seen.contiguous), "{} of it", of_fast.len());
+    let bytes: usize = fast.pictures.iter().map(|seen| seen.data.len()).sum();
+    assert!(bytes * 8 / 6 > 1_600_000, "the fast one has its bitrate: {} bit/s", bytes * 8 / 6);
+    // The way is wide again.
+    slow.cap = None;
+    let start = Instant::now();
+    tokio::join!(
+        slow.until("the main stream", |w| w.pictures.last().is_some_and(|seen| !is_low(seen))),
+        fast.run_for(Duration::from_secs(1)),
+    );
+    println!("rose after {:?}", start.elapsed());
+    slow.until("no more reason", |w| w.heard("stats").unwrap()["network"].is_null()).await;
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_there_is_nothing_less_key_frames_come_and_the_pictures_again() {
+    let stage = stage(false).await;
+    let mut watcher = joined(&stage).await;
+    watcher.cap = Some(Cap::new(0.25 * MBIT));
+    let only_keys = |w: &Watcher| {
+        w.heard("stats").is_some_and(|m| m["network"].as_str().is_some_and(|text| text.contains("single pictures")))
+    };
+    watcher.until("key frames only", only_keys).await;
+    watcher.pictures.clear();
+    watcher.until("two of them", |w| w.pictures.len() >= 2).await;
+    assert!(watcher.pictures[1..].iter().all(|seen| seen.key), "nothing but key frames");
+    watcher.cap = None;
+    watcher.until("all pictures", |w| w.pictures.iter().rev().take(30).filter(|seen| !seen.key).count() >= 29).await;
+    assert_eq!(stage.hub.rates()[StreamId::Main].floor.as_kbps(), 500);
+    stage.close().await;
+}
