@@ -79,6 +79,8 @@ pub struct Estimator {
     /// When it was last moved, or could have been.
     moved: Option<Instant>,
     heard: Option<Instant>,
+    /// What was sent before went another way.
+    renewed: Option<Instant>,
     round_trip: Option<(Duration, Instant)>,
 }
 
@@ -95,12 +97,15 @@ impl Estimator {
             free: None,
             moved: None,
             heard: None,
+            renewed: None,
             round_trip: None,
         }
     }
 
     /// Takes what a viewer reported.
     pub fn report(&mut self, now: Instant, acks: &[Ack]) {
+        let from = acks.iter().position(|ack| self.renewed.is_none_or(|at| ack.sent >= at)).unwrap_or(acks.len());
+        let acks = acks.get(from..).unwrap_or_default();
         let Some(newest) = acks.iter().filter(|ack| ack.arrived.is_some()).map(|ack| ack.sent).max() else {
             self.loss.add(now, acks);
             self.adapt(now);
@@ -118,10 +123,9 @@ impl Estimator {
     }
 
     /// Packets take another path: the rate stays, till more is known.
-    pub fn renew(&mut self) {
-        let limits = self.limits;
-        *self = Self { rate: self.rate, ..Self::new(Bitrate::MIN, Bitrate::MIN, Bitrate::MIN) };
-        self.limits = limits;
+    pub fn renew(&mut self, now: Instant) {
+        let (rate, limits) = (self.rate, self.limits);
+        *self = Self { rate, limits, renewed: Some(now), ..Self::new(Bitrate::MIN, Bitrate::MIN, Bitrate::MIN) };
     }
 
     /// To be called now and then; `waiting`: since when a packet waits for word of it.

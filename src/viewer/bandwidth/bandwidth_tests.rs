@@ -100,7 +100,7 @@ fn another_path_is_no_queue() {
     let mut run = Simulation::new(mbit(20.0), Bitrate::kbps(2000));
     run.run(5.0);
     run.path.delay = Duration::from_millis(150);
-    run.estimator.renew();
+    run.estimator.renew(run.now);
     assert_eq!(run.estimator.reading(), None);
     run.run(5.0);
     let low = run.samples.iter().rev().take(120).map(|s| s.estimate).fold(f64::MAX, f64::min);

@@ -63,7 +63,7 @@ pub(super) struct Simulation {
     pub estimator: Estimator,
     /// The camera's ceiling, in bits per second.
     ceiling: f64,
-    now: Instant,
+    pub now: Instant,
     start: Instant,
     /// When the link has sent all that it has.
     free: Instant,

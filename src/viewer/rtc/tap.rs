@@ -169,7 +169,7 @@ impl Tap {
     /// Is word of anything overdue?
     fn look(&mut self, now: Instant) {
         if self.link.was_renewed() {
-            self.estimator.renew();
+            self.estimator.renew(now);
         }
         self.estimator.tick(now, self.sent.oldest(now));
         self.tell(now);
