@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, Weak};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use webrtc::peer_connection::{RTCConfigurationBuilder, RTCIceTransportPolicy};
 use webrtc::runtime::{
@@ -20,6 +20,7 @@ use super::super::servers::{self, Server, Via};
 use super::super::{candidates, lock, reach};
 use super::batch::Queue;
 use super::leg::Leg;
+use super::steer::Steer;
 use super::table::Id;
 use super::{Port, stun};
 
@@ -37,6 +38,9 @@ pub(in super::super) struct Line {
     servers: Mutex<Arc<[Server]>>,
     sockets: Mutex<[Weak<Socket>; 2]>,
     carried: Mutex<Carried>,
+    steer: Mutex<Steer>,
+    /// What waits to be sent from the port, one a family.
+    queues: [Arc<Queue>; 2],
 }
 
 /// Where pictures go, and how much went.
@@ -58,7 +62,6 @@ pub(super) struct Socket {
     local: SocketAddr,
     servers: Arc<[Server]>,
     inbox: Mutex<Inbox>,
-    queue: Arc<Queue>,
     legs: Mutex<HashMap<SocketAddr, Leg>>,
     me: Weak<Socket>,
 }
@@ -72,7 +75,8 @@ struct Inbox {
 impl Line {
     pub(super) fn new(port: Arc<Port>, id: Id, servers: Vec<Server>) -> Self {
         let (servers, sockets, carried) = (Mutex::new(servers.into()), Mutex::default(), Mutex::default());
-        Self { port, id, tokio: TokioRuntime, servers, sockets, carried }
+        let (steer, queues) = (Mutex::default(), <[Arc<Queue>; 2]>::default());
+        Self { port, id, tokio: TokioRuntime, servers, sockets, carried, steer, queues }
     }
 
     /// What the library binds, one address a family; it is closed at once.
@@ -94,6 +98,8 @@ impl Line {
     /// Checks with this user name fragment are for this connection.
     pub(in super::super) fn name(&self, ufrag: &str) {
         lock(&self.port.lines).table.name(self.id, ufrag);
+        // The ways are others from now on.
+        *lock(&self.steer) = Steer::default();
     }
 
     /// What the library is told of the servers.
@@ -149,17 +155,21 @@ impl Line {
         // A connection that only uses relays hears nobody else.
         if let Some(socket) = socket.filter(|_| !self.port.options.relay_only) {
             if let Some(at) = at {
-                socket.queue.heard(from, at);
+                self.queue(from).heard(from, at);
+            }
+            if let Some((transaction, nominates)) = stun::check(datagram) {
+                lock(&self.steer).asked(transaction, from, nominates);
             }
             socket.receive(known_as, datagram);
         }
     }
 
     /// To a STUN server, from the port: what it answers is where the port is seen.
-    fn ask_stun(&self, queue: &Arc<Queue>, server: &Server, transmit: &Transmit<'_>) {
+    fn ask_stun(&self, server: &Server, transmit: &Transmit<'_>) {
         let Some(transaction) = stun::request(transmit.contents) else { return };
         lock(&self.port.lines).table.ask(self.id, transaction, Some(transmit.destination));
-        let (port, queue, contents) = (self.port.clone(), queue.clone(), transmit.contents.to_vec());
+        let (port, contents) = (self.port.clone(), transmit.contents.to_vec());
+        let queue = self.queue(transmit.destination).clone();
         let send = move |port: &Port, addresses: &[SocketAddr]| {
             let found = addresses.iter().find(|address| address.is_ipv4());
             if let (Some(to), Some(outlet)) = (found, &port.v4) {
@@ -172,6 +182,21 @@ impl Line {
                 let (host, number) = (server.host.clone(), server.port);
                 tokio::spawn(async move { send(&port, &port.look_up(&host, number).await) });
             }
+        }
+    }
+
+    fn queue(&self, to: SocketAddr) -> &Arc<Queue> {
+        let [v4, v6] = &self.queues;
+        if to.is_ipv4() { v4 } else { v6 }
+    }
+
+    /// From the port.
+    fn send(&self, to: SocketAddr, contents: &[u8]) {
+        if !self.port.options.relay_only
+            && reach::may_contact(to, self.port.loopback())
+            && let Some(outlet) = self.port.outlet(to.ip())
+        {
+            outlet.send(self.queue(to), to, self.port.source(to.ip()), contents);
         }
     }
 
@@ -205,31 +230,42 @@ impl Socket {
         let (to, contents, line) = (transmit.destination, transmit.contents, &self.line);
         if let Some(server) = servers::of(to, &self.servers) {
             if server.via == Via::Stun {
-                return line.ask_stun(&self.queue, server, transmit);
+                return line.ask_stun(server, transmit);
             }
-            // ChannelData (RFC 8656, section 12) is what comes often, and is all pictures.
-            if contents.first().is_some_and(|first| (64..80).contains(first)) {
+            if let Some(inner) = inside(contents) {
+                if let Some(chosen) = lock(&line.steer).to(Instant::now()) {
+                    line.count(chosen, inner.len(), false);
+                    return line.send(chosen, inner);
+                }
                 line.count(to, contents.len(), true);
             }
             let mut legs = lock(&self.legs);
             let open = || Leg::open(line.port.clone(), server.clone(), self.me.clone(), to);
             return legs.entry(to).or_insert_with(open).send(contents);
         }
-        if line.port.options.relay_only || !reach::may_contact(to, line.port.loopback()) {
-            return;
+        if !is_stun(contents) {
+            let to = lock(&line.steer).to(Instant::now()).unwrap_or(to);
+            line.count(to, contents.len(), false);
+            return line.send(to, contents);
         }
-        let Some(outlet) = line.port.outlet(to.ip()) else { return };
-        match contents.first() {
-            // RFC 7983: STUN.
-            Some(0..=3) => {
-                if let Some(transaction) = stun::request(contents) {
-                    lock(&line.port.lines).table.ask(line.id, transaction, None);
-                }
-            }
-            _ => line.count(to, contents.len(), false),
+        if let Some(transaction) = stun::request(contents) {
+            lock(&line.port.lines).table.ask(line.id, transaction, None);
+        } else if let Some(transaction) = stun::answer(contents) {
+            lock(&line.steer).answered(&transaction, to, Instant::now());
         }
-        outlet.send(&self.queue, to, line.port.source(to.ip()), contents);
+        line.send(to, contents);
     }
+}
+
+/// RFC 7983.
+fn is_stun(datagram: &[u8]) -> bool {
+    datagram.first().is_some_and(|first| *first <= 3)
+}
+
+/// What is not ICE in a ChannelData message (RFC 8656, section 12.4). That is what comes often, and is mostly pictures.
+fn inside(message: &[u8]) -> Option<&[u8]> {
+    let [64..80, _, high, low, inner @ ..] = message else { return None };
+    inner.get(..usize::from(u16::from_be_bytes([*high, *low]))).filter(|inner| !inner.is_empty() && !is_stun(inner))
 }
 
 impl AsyncUdpSocket for Socket {
@@ -271,8 +307,8 @@ impl Runtime for Line {
         let local = bound.local_addr()?;
         let line = lock(&self.port.lines).lines.get(&self.id).and_then(Weak::upgrade);
         let line = line.ok_or(io::ErrorKind::NotConnected)?;
-        let (servers, inbox, queue, legs) = (self.servers(), Mutex::default(), Arc::default(), Mutex::default());
-        let socket = Arc::new_cyclic(|me| Socket { line, local, servers, inbox, queue, legs, me: me.clone() });
+        let (servers, inbox, legs) = (self.servers(), Mutex::default(), Mutex::default());
+        let socket = Arc::new_cyclic(|me| Socket { line, local, servers, inbox, legs, me: me.clone() });
         lock(&self.sockets)[usize::from(local.is_ipv6())] = Arc::downgrade(&socket);
         Ok(socket)
     }

@@ -12,6 +12,7 @@ mod batch;
 mod leg;
 mod line;
 mod read;
+mod steer;
 mod stun;
 mod table;
 
@@ -313,3 +314,7 @@ fn open(ip: IpAddr, port: u16) -> io::Result<std::net::UdpSocket> {
     bind(&socket, &SocketAddr::new(ip, port))?;
     Ok(socket.into())
 }
+
+#[cfg(test)]
+#[path = "mod_tests.rs"]
+mod tests;

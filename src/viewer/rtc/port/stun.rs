@@ -8,6 +8,7 @@ const HEADER: usize = 20;
 const COOKIE: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
 const USERNAME: u16 = 0x0006;
 const ERROR_CODE: u16 = 0x0009;
+const USE_CANDIDATE: u16 = 0x0025;
 /// Attributes that are looked at before giving up.
 const ATTRIBUTES: usize = 32;
 
@@ -43,6 +44,17 @@ pub(super) fn look(datagram: &[u8]) -> Kind<'_> {
 /// The transaction of a request that we send.
 pub(super) fn request(datagram: &[u8]) -> Option<Transaction> {
     header(datagram).filter(|(typ, _)| typ & 0x0110 == 0).map(|(_, transaction)| transaction)
+}
+
+/// The transaction of a connectivity check, and whether it nominates its way (RFC 8445, section 7.1.2).
+pub(super) fn check(datagram: &[u8]) -> Option<(Transaction, bool)> {
+    let (_, transaction) = header(datagram).filter(|(typ, _)| *typ == 0x0001)?;
+    Some((transaction, attribute(datagram, USE_CANDIDATE).is_some()))
+}
+
+/// The transaction of a check that is answered with success.
+pub(super) fn answer(datagram: &[u8]) -> Option<Transaction> {
+    header(datagram).filter(|(typ, _)| *typ == 0x0101).map(|(_, transaction)| transaction)
 }
 
 fn header(datagram: &[u8]) -> Option<(u16, Transaction)> {
@@ -122,6 +134,9 @@ pub(super) mod tests {
         }
         assert_eq!(request(&message(0x0001, id, USERNAME, b"a:b")), Some(id));
         assert_eq!(request(&message(0x0101, id, USERNAME, b"a:b")), None);
+        assert_eq!(check(&message(0x0001, id, USE_CANDIDATE, b"")), Some((id, true)));
+        assert_eq!(check(&message(0x0001, id, USERNAME, b"a:b")), Some((id, false)));
+        assert_eq!(answer(&message(0x0101, id, USERNAME, b"a:b")), Some(id));
     }
 
     proptest! {
@@ -133,7 +148,7 @@ pub(super) mod tests {
                 junk[2..4].copy_from_slice(&length.to_be_bytes());
                 junk[4..8].copy_from_slice(&COOKIE);
             }
-            let _ = (look(&junk), request(&junk));
+            let _ = (look(&junk), request(&junk), check(&junk), answer(&junk));
         }
     }
 }
