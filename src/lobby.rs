@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, error, info_span};
 
 use crate::signal::Inbound;
-use crate::signal::message::{EndReason, Limits, Refusal, Request, Response};
+use crate::signal::message::{EndReason, Limits, Offer, Refusal, Request, Response};
 use crate::trust::{BootId, SessionId};
 use crate::turn::Who;
 use crate::viewer::{self, Attempt, Command, Context, Leave, Outcome};
@@ -92,6 +92,11 @@ impl Lobby {
                 }
             }
             Verdict::AnswerAgain(session) => self.command(session, Command::AnswerAgain),
+            Verdict::Restart(session) => {
+                if let Request::Offer(Offer { restart, sdp, .. }) = request {
+                    self.command(session, Command::Restart { restart, sdp });
+                }
+            }
             Verdict::Candidate(session) => {
                 if let Request::Candidate { candidate, .. } = request {
                     self.command(session, Command::Candidate(candidate));

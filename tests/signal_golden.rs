@@ -67,7 +67,13 @@ fn rebuild(message: &Value) -> Option<Response> {
             limits: field::<Limits>(message, "limits"),
         },
         "ice" => Response::Ice { session: session(), ice: field(message, "ice"), ttl: field(message, "ttl") },
-        "answer" => Response::Answer { session: session(), sdp: field(message, "sdp"), note: field(message, "note") },
+        "answer" => Response::Answer {
+            session: session(),
+            restart: field::<Option<u32>>(message, "restart").unwrap_or_default(),
+            sdp: field(message, "sdp"),
+            note: field(message, "note"),
+        },
+        "restart" => Response::Restart { session: session(), text: field(message, "text") },
         "candidate" => {
             Response::Candidate { session: session(), candidate: field::<Option<Candidate>>(message, "candidate") }
         }
@@ -108,6 +114,7 @@ fn what_cameras_send_by_the_data_channel_is_written_as_documented() {
         let message = match m["type"].as_str().unwrap() {
             "pong" => ToViewer::Pong { id: field(m, "id"), t: field(m, "t"), wall: field(m, "wall") },
             "camera" => ToViewer::Camera { state: field(m, "state"), text: field(m, "text") },
+            "restart" => ToViewer::Restart { text: field(m, "text") },
             "stream" => ToViewer::Stream { id: field(m, "id"), text: field(m, "text") },
             "stats" => ToViewer::Stats(Box::new(Stats {
                 rtp: field(m, "rtp"),

@@ -20,6 +20,9 @@ const LEAVING: usize = 16;
 /// Viewers whose recent past is remembered.
 const REMEMBERED: usize = 1024;
 
+/// An older offer of a session that has been restarted since.
+const OLDER: &str = "an offer that a newer one took the place of";
+
 /// What is to be done with a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -33,6 +36,8 @@ pub(super) enum Verdict {
     },
     /// The offer came again.
     AnswerAgain(SessionId),
+    /// The session goes on, by other ways.
+    Restart(SessionId),
     /// Hand the candidate on.
     Candidate(SessionId),
     /// Hand the goodbye on.
@@ -54,6 +59,8 @@ pub(super) struct Book {
 struct Session {
     viewer: ViewerId,
     offer: u64,
+    /// How many ICE restarts there were.
+    restarts: u32,
     since: Instant,
     candidates: u16,
     /// Told to go; its place is free for its successor.
@@ -102,7 +109,11 @@ impl Book {
         let session = offer.session;
         let refuse = |reason, text: String| Verdict::Refuse { session, reason, text };
         let hash = self.hasher.hash_one(&offer.sdp);
+        if offer.restart > 0 {
+            return self.judge_restart(from, offer, hash, now);
+        }
         match self.sessions.get(&session) {
+            Some(known) if known.viewer == from && known.restarts > 0 => return Verdict::Ignore(OLDER),
             Some(known) if known.viewer == from && known.offer == hash => return Verdict::AnswerAgain(session),
             Some(_) => return refuse(RefusedReason::SessionInUse, "Another offer came with this session.".into()),
             None => {}
@@ -110,15 +121,10 @@ impl Book {
         if offer.stream.as_deref().is_some_and(|stream| StreamId::of(stream).is_none()) {
             return refuse(RefusedReason::UnknownStream, "There is no such stream; see the status.".into());
         }
-        let Some(visitor) = self.visitor(from, now) else {
-            return refuse(RefusedReason::TooMany, "Too many viewers come at once; wait 10 s.".into());
+        let any_srtp = match self.visit(from, now) {
+            Ok(visitor) => visitor.failed,
+            Err(text) => return refuse(RefusedReason::TooMany, text),
         };
-        visitor.offers += 1;
-        let any_srtp = visitor.failed;
-        if visitor.offers > OFFERS {
-            let text = format!("More than {OFFERS} offers in {} s; wait 10 s.", WINDOW.as_secs());
-            return refuse(RefusedReason::TooMany, text);
-        }
         if self.sessions.len() >= usize::from(self.max) + LEAVING {
             return refuse(RefusedReason::Full, "Too many viewers come and go at once; wait 10 s.".into());
         }
@@ -135,9 +141,44 @@ impl Book {
         if let Some(old) = replaces.and_then(|old| self.sessions.get_mut(&old)) {
             old.leaving = true;
         }
-        let new = Session { viewer: from, offer: hash, since: now, candidates: 0, leaving: false };
+        let new = Session { viewer: from, offer: hash, restarts: 0, since: now, candidates: 0, leaving: false };
         self.sessions.insert(session, new);
         Verdict::Admit { replaces, any_srtp }
+    }
+
+    /// An ICE restart: by the session's own viewer alone, each number once, and as seldom as any offer.
+    fn judge_restart(&mut self, from: ViewerId, offer: &Offer, hash: u64, now: Instant) -> Verdict {
+        let session = offer.session;
+        let refuse = |reason, text: String| Verdict::Refuse { session, reason, text };
+        match self.sessions.get(&session).filter(|known| known.viewer == from && !known.leaving) {
+            // Whether it is somebody else's is nobody's business.
+            None => return refuse(RefusedReason::NoSession, "This session has ended; offer a new one.".into()),
+            Some(known) if offer.restart < known.restarts => return Verdict::Ignore(OLDER),
+            Some(known) if offer.restart == known.restarts && known.offer == hash => {
+                return Verdict::AnswerAgain(session);
+            }
+            Some(known) if offer.restart == known.restarts => {
+                return refuse(RefusedReason::SessionInUse, "Another offer came with this number.".into());
+            }
+            Some(_) => {}
+        }
+        if let Err(text) = self.visit(from, now) {
+            return refuse(RefusedReason::TooMany, text);
+        }
+        if let Some(known) = self.sessions.get_mut(&session) {
+            (known.offer, known.restarts, known.candidates) = (hash, offer.restart, 0);
+        }
+        Verdict::Restart(session)
+    }
+
+    /// Counts an offer of a viewer, or says that there are too many.
+    fn visit(&mut self, from: ViewerId, now: Instant) -> Result<&Visitor, String> {
+        let visitor = self.visitor(from, now).ok_or("Too many viewers come at once; wait 10 s.")?;
+        visitor.offers += 1;
+        if visitor.offers > OFFERS {
+            return Err(format!("More than {OFFERS} offers in {} s; wait 10 s.", WINDOW.as_secs()));
+        }
+        Ok(visitor)
     }
 
     /// The memory of a viewer, made or renewed; `None` when too many came lately.

@@ -6,7 +6,11 @@ fn viewer(n: u8) -> ViewerId {
 }
 
 fn offer(session: SessionId, sdp: &str) -> Request {
-    Request::Offer(Offer { session, stream: None, sdp: sdp.into() })
+    restart(session, 0, sdp)
+}
+
+fn restart(session: SessionId, restart: u32, sdp: &str) -> Request {
+    Request::Offer(Offer { session, stream: None, restart, sdp: sdp.into() })
 }
 
 fn session() -> SessionId {
@@ -114,6 +118,40 @@ fn after_a_failure_the_next_attempt_is_less_choosy() {
 #[test]
 fn an_unknown_stream_is_named() {
     let (mut book, now) = (Book::new(2), Instant::now());
-    let offer = Request::Offer(Offer { session: session(), stream: Some("tiny".into()), sdp: "a".into() });
+    let offer = Request::Offer(Offer { session: session(), stream: Some("tiny".into()), restart: 0, sdp: "a".into() });
     assert_eq!(refused(&book.judge(viewer(1), &offer, now)), Some(RefusedReason::UnknownStream));
+}
+
+#[test]
+fn a_restart_is_for_the_sessions_own_viewer_and_each_number_counts_once() {
+    let (mut book, now, s) = (Book::new(2), Instant::now(), session());
+    let strange = |book: &mut Book, n| refused(&book.judge(viewer(n), &restart(s, 1, "b"), now));
+    assert_eq!(strange(&mut book, 1), Some(RefusedReason::NoSession));
+    book.judge(viewer(1), &offer(s, "a"), now);
+    assert_eq!(strange(&mut book, 2), Some(RefusedReason::NoSession), "of somebody else");
+    assert_eq!(book.judge(viewer(1), &restart(s, 1, "b"), now), Verdict::Restart(s));
+    assert_eq!(book.judge(viewer(1), &restart(s, 1, "b"), now), Verdict::AnswerAgain(s));
+    assert_eq!(refused(&book.judge(viewer(1), &restart(s, 1, "c"), now)), Some(RefusedReason::SessionInUse));
+    assert_eq!(book.judge(viewer(1), &restart(s, 3, "c"), now), Verdict::Restart(s), "the second was lost");
+    assert_eq!(book.judge(viewer(1), &restart(s, 2, "x"), now), Verdict::Ignore(OLDER));
+    assert_eq!(book.judge(viewer(1), &offer(s, "a"), now), Verdict::Ignore(OLDER));
+    assert_eq!(book.judge(viewer(1), &Request::Bye { session: s }, now), Verdict::Bye(s));
+    assert_eq!(strange(&mut book, 1), Some(RefusedReason::NoSession), "it said goodbye");
+    assert_eq!(book.watching(), 0);
+}
+
+#[test]
+fn restarts_are_as_seldom_as_offers_and_each_has_candidates_of_its_own() {
+    let (mut book, now, s) = (Book::new(2), Instant::now(), session());
+    book.judge(viewer(1), &offer(s, "a"), now);
+    let candidate = Request::Candidate { session: s, candidate: None };
+    for _ in 0..CANDIDATES {
+        assert_eq!(book.judge(viewer(1), &candidate, now), Verdict::Candidate(s));
+    }
+    for n in 1..OFFERS {
+        assert_eq!(book.judge(viewer(1), &restart(s, n, "b"), now), Verdict::Restart(s));
+    }
+    assert_eq!(book.judge(viewer(1), &candidate, now), Verdict::Candidate(s));
+    assert_eq!(refused(&book.judge(viewer(1), &restart(s, OFFERS, "b"), now)), Some(RefusedReason::TooMany));
+    assert_eq!(book.judge(viewer(1), &restart(s, OFFERS, "b"), now + WINDOW), Verdict::Restart(s));
 }

@@ -37,8 +37,15 @@ pub struct Offer {
     /// Which of the streams in `status`; `None`: the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stream: Option<String>,
+    /// 0: a new session. Above: the nth ICE restart of a running one (RFC 8839, section 4.4.1.1.1).
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub restart: u32,
     /// The session description (RFC 8866, RFC 8829).
     pub sdp: String,
+}
+
+fn is_first(restart: &u32) -> bool {
+    *restart == 0
 }
 
 /// `RTCIceCandidateInit` of the WebRTC API.
@@ -94,6 +101,9 @@ pub enum Response {
     Answer {
         /// The attempt.
         session: SessionId,
+        /// As in the offer.
+        #[serde(skip_serializing_if = "is_first")]
+        restart: u32,
         /// The session description.
         sdp: String,
         /// A sentence worth showing.
@@ -106,6 +116,13 @@ pub enum Response {
         session: SessionId,
         /// The candidate.
         candidate: Option<Candidate>,
+    },
+    /// The camera's side of a running session needs new ways: please offer an ICE restart.
+    Restart {
+        /// The session.
+        session: SessionId,
+        /// Why; for people.
+        text: String,
     },
     /// A session is over.
     End {
@@ -243,6 +260,8 @@ pub enum RefusedReason {
     UnknownStream,
     /// Another offer came with this session.
     SessionInUse,
+    /// There is no such session to restart; it has ended.
+    NoSession,
     /// Too many offers from this viewer in a short time.
     TooMany,
     /// Our fault; the log says how.

@@ -61,6 +61,11 @@ pub enum ToViewer {
         #[serde(skip_serializing_if = "Option::is_none")]
         text: Option<String>,
     },
+    /// The camera needs other ways to the viewer: please offer an ICE restart.
+    Restart {
+        /// Why; for people.
+        text: String,
+    },
     /// What the viewer gets, once a second.
     Stats(Box<Stats>),
 }

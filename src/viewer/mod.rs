@@ -5,8 +5,10 @@ pub mod bandwidth;
 pub mod control;
 pub mod gate;
 pub mod offer;
+mod roaming;
 pub mod rtc;
 mod watching;
+mod ways;
 
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
@@ -26,6 +28,7 @@ use adapt::Adapt;
 use offer::{Choice, OfferError};
 use rtc::{Certificate, Peer, PeerEvent, Server, Settings, Transport};
 use watching::{Progress, Watching};
+use ways::Ways;
 
 /// What our own encoder makes, and what is assumed of a camera that has not been seen yet.
 const ASSUMED: ProfileLevelId = ProfileLevelId { profile: 0x42, constraints: 0xe0, level: 0x1f };
@@ -65,6 +68,13 @@ pub enum Command {
     Candidate(Option<Candidate>),
     /// The viewer asked again: the answer may have been lost.
     AnswerAgain,
+    /// The viewer offers other ways to reach it: an ICE restart.
+    Restart {
+        /// Its number: 1, 2, 3 …
+        restart: u32,
+        /// The offer.
+        sdp: String,
+    },
 }
 
 /// Why a session ends. The lobby's word for it travels by a watch channel, which cannot lose it.
@@ -110,6 +120,8 @@ pub async fn run(
     let (viewer, session) = (attempt.viewer, attempt.offer.session);
     let ended = |connected, reason| Outcome { viewer, session, connected, reason };
     let start = Instant::now();
+    let mut ways = Ways::default();
+    ways.theirs.told(&attempt.offer.sdp);
     let chosen = attempt.offer.stream.as_deref().and_then(StreamId::of);
     let stream = chosen.unwrap_or_default();
     // From here on somebody watches, and the camera wakes.
@@ -131,10 +143,11 @@ pub async fn run(
     if let Some(note) = &note {
         info!("{note}");
     }
-    let answer = Response::Answer { session, sdp, note: note.clone() };
+    ways.ours.told(&sdp);
+    let answer = Response::Answer { session, restart: 0, sdp, note: note.clone() };
     context.outbox.send(viewer, &answer);
     let status = context.hub.status();
-    let progress = Progress::new(Adapt::new(context.hub.rates(), chosen));
+    let progress = Progress::new(Adapt::new(context.hub.rates(), chosen), ways);
     let mut watching = Watching { context: &context, viewer, session, answer, note, peer, status, start, progress };
     let (connected, end) = tokio::select! {
         ended = watching.serve(subscription, commands, events, leave) => ended,

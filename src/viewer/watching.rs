@@ -13,6 +13,7 @@ use super::adapt::Adapt;
 use super::control::{self, FromViewer, Stats, StreamName, ToViewer};
 use super::gate::Gate;
 use super::rtc::{Peer, PeerEvent};
+use super::ways::Ways;
 use super::{Command, Context, Leave, told_to_leave};
 use crate::hub::{self, Picture, Subscription};
 use crate::media::status::{CameraState, CameraStatus};
@@ -21,10 +22,10 @@ use crate::signal::message::{EndReason, Response};
 use crate::trust::{SessionId, ViewerId};
 use network::Network;
 
-/// From the answer to a working connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
-/// While pictures are sent, a viewer's RTCP comes at least once a second.
-const SILENCE: Duration = Duration::from_secs(5);
+/// From the answer to a working connection; then both sides know why it did not come about.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(9);
+/// So long a viewer may be on its way from one network to another, with its session kept.
+const ROAMING: Duration = Duration::from_secs(30);
 /// Whatever is sent or not: ICE or RTCP should have been heard, or the connection's end.
 const LONG_SILENCE: Duration = Duration::from_secs(3600);
 /// A picture that the connection does not take in this time: the connection is stuck.
@@ -62,7 +63,7 @@ pub(super) struct Watching<'a> {
 
 /// How far it has come.
 pub(super) struct Progress {
-    gate: Gate,
+    pub(super) gate: Gate,
     phase: Phase,
     sent: Sent,
     /// Another stream, which takes the place of this one with its first key frame.
@@ -72,15 +73,30 @@ pub(super) struct Progress {
     /// Why it is another one, when the camera chose it.
     why: Option<String>,
     /// Since when pictures have been sent each second.
-    sending_since: Option<Instant>,
+    pub(super) sending_since: Option<Instant>,
+    /// Since when nothing is sent, because nothing is heard.
+    pub(super) deaf_since: Option<Instant>,
+    /// Which kinds of candidates were told.
+    pub(super) ways: Ways,
     network: Network,
 }
 
 impl Progress {
-    /// `adapt` decides what the viewer's network takes.
-    pub(super) fn new(adapt: Adapt) -> Self {
+    /// `adapt` decides what the viewer's network takes; `ways` are those of offer and answer.
+    pub(super) fn new(adapt: Adapt, ways: Ways) -> Self {
         let (gate, sent, network) = (Gate::default(), Sent::default(), Network::new(adapt));
-        Self { gate, phase: Phase::Connecting, sent, next: None, moved: false, why: None, sending_since: None, network }
+        Self {
+            gate,
+            phase: Phase::Connecting,
+            sent,
+            next: None,
+            moved: false,
+            why: None,
+            sending_since: None,
+            deaf_since: None,
+            ways,
+            network,
+        }
     }
 }
 
@@ -135,12 +151,14 @@ impl Watching<'_> {
     async fn command(&mut self, command: Command) {
         match command {
             Command::Candidate(Some(candidate)) => {
+                self.progress.ways.theirs.told(&candidate.candidate);
                 if let Err(e) = self.peer.add_candidate(candidate).await {
                     debug!("a candidate of no use: {e}");
                 }
             }
             Command::Candidate(None) => {}
             Command::AnswerAgain => self.context.outbox.send(self.viewer, &self.answer),
+            Command::Restart { restart, sdp } => self.restart(restart, sdp).await,
         }
     }
 
@@ -155,17 +173,20 @@ impl Watching<'_> {
             }
             Some(PeerEvent::Disconnected) => {
                 debug!("no sign of the viewer");
+                if self.progress.phase != Phase::Silent {
+                    self.ask_for_restart("The camera hears nothing of the viewer.").await;
+                }
                 self.progress.phase = Phase::Silent;
                 self.progress.gate.missed(0);
             }
             Some(PeerEvent::Failed) | None => {
-                let text = match self.progress.phase {
-                    Phase::Connecting => "No way to reach the viewer was found.",
-                    _ => "The connection to the viewer broke.",
-                };
-                return Some(Leave::failed(text));
+                return Some(match self.progress.phase {
+                    Phase::Connecting => Leave::failed(&self.progress.ways.why()),
+                    _ => Leave::End(EndReason::Lost, "The connection to the viewer broke.".into()),
+                });
             }
             Some(PeerEvent::Candidate(candidate)) => {
+                self.progress.ways.ours.told(candidate.as_ref().map_or("", |candidate| &candidate.candidate));
                 self.context.outbox.send(self.viewer, &Response::Candidate { session: self.session, candidate });
             }
             Some(PeerEvent::ControlOpen) => {
@@ -231,6 +252,7 @@ impl Watching<'_> {
     async fn picture(&mut self, event: hub::Event, subscription: &Subscription) -> Option<Leave> {
         match event {
             hub::Event::Picture(_) if self.progress.phase != Phase::Live => None,
+            hub::Event::Picture(_) if self.is_deaf(subscription) => None,
             hub::Event::Picture(picture) => {
                 self.adapt(subscription).await;
                 if self.may_go(&picture, subscription) { self.send(picture).await } else { None }
@@ -270,15 +292,13 @@ impl Watching<'_> {
     async fn check(&mut self, stream: StreamId) -> Option<Leave> {
         if self.progress.phase == Phase::Connecting {
             let late = self.start.elapsed() > CONNECT_TIMEOUT;
-            return late.then(|| Leave::failed("No connection to the viewer came about."));
+            return late.then(|| Leave::failed(&self.progress.ways.why()));
         }
-        let silence = self.peer.pulse.silence();
         if self.progress.sent.pictures == 0 {
             self.progress.sending_since = None;
         }
-        // A viewer to whom nothing was sent had nothing to report on.
-        let sending = self.progress.sending_since.is_some_and(|since| since.elapsed() > SILENCE);
-        if (sending && silence > SILENCE) || silence > LONG_SILENCE {
+        let deaf = self.progress.deaf_since.is_some_and(|since| since.elapsed() > ROAMING);
+        if deaf || self.peer.pulse.silence() > LONG_SILENCE {
             return Some(Leave::End(EndReason::Lost, "No sign of life from the viewer.".into()));
         }
         if self.progress.gate.waits() && self.progress.phase == Phase::Live {

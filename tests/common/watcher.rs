@@ -89,6 +89,10 @@ pub struct Watcher {
     pub count: u64,
     /// Which stream it asks for.
     pub stream: Option<String>,
+    /// Whether nothing that it sends arrives.
+    pub mute: bool,
+    /// How often it has restarted.
+    pub restarts: u32,
     offer: String,
     pending: Option<SdpPendingOffer>,
     mid: Mid,
@@ -143,6 +147,8 @@ impl Watcher {
             keep: true,
             count: 0,
             stream: None,
+            mute: false,
+            restarts: 0,
             offer: offer.to_sdp_string(),
             pending: Some(pending),
             mid,
@@ -172,7 +178,8 @@ impl Watcher {
 
     pub fn offer(&mut self) {
         self.offered = Instant::now();
-        let offer = Offer { session: self.session, stream: self.stream.clone(), sdp: self.offer.clone() };
+        let (session, restart) = (self.session, self.restarts);
+        let offer = Offer { session, stream: self.stream.clone(), restart, sdp: self.offer.clone() };
         self.request(&Request::Offer(offer));
     }
 
@@ -182,6 +189,7 @@ impl Watcher {
         changes.ice_restart(true);
         let (offer, pending) = changes.apply().unwrap();
         (self.offer, self.pending) = (offer.to_sdp_string(), Some(pending));
+        self.restarts += 1;
         self.offer();
     }
 
@@ -324,6 +332,7 @@ impl Watcher {
         loop {
             match self.rtc.poll_output() {
                 Ok(Output::Timeout(at)) => return at,
+                Ok(Output::Transmit(_)) if self.mute => {}
                 Ok(Output::Transmit(out)) => {
                     let _ = self.socket.try_send_to(&out.contents, out.destination);
                 }

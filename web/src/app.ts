@@ -100,11 +100,15 @@ export class App {
   }
 
   #openLive(camera: string, metered: boolean): void {
-    const view = new LiveView(camera, { back: () => this.#back(), again: () => this.#live?.watcher.again(), quality: (stream) => this.#live?.watcher.choose(stream) });
+    const view = new LiveView(camera, { back: () => this.#back(), again: () => this.#live?.watcher.again(), quality: (stream) => this.#live?.watcher.choose(stream), relay: (only) => {
+      this.#cameras.relay(camera, only);
+      this.#live?.watcher.relay(only);
+    } });
     this.root.append(view.element);
     const opened = performance.now();
-    const chosen = this.#cameras.find(camera)?.stream;
-    const watcher = new Watcher(camera, this.#roster, view.video, metered ? new Meter() : undefined, chosen, {
+    const { stream, relay } = this.#cameras.find(camera) ?? {};
+    view.panel.relayOnly = relay === true;
+    const watcher = new Watcher(camera, this.#roster, view.video, metered ? new Meter() : undefined, stream, relay === true, {
       change: () => this.#showLive(),
       closing: () => view.freeze(),
       chose: (stream) => this.#cameras.choose(camera, stream),
@@ -130,7 +134,7 @@ export class App {
     const { watch, session, streams } = live.watcher;
     const presence = this.#roster.presence(live.camera);
     const words = describe({
-      state: watch.state, broker: this.#roster.broker(live.camera), presence, source: watch.source, now: performance.now(),
+      state: watch.state, broker: this.#roster.broker(live.camera), presence, source: watch.source, now: performance.now(), ways: live.watcher.ways,
     });
     if (words.tone === 'live') live.firstPicture ??= performance.now();
     live.view.update(this.#name(live.camera), words);
@@ -219,10 +223,13 @@ export class App {
 
   #listen(): void {
     addEventListener('hashchange', () => this.#route());
-    addEventListener('online', () => {
+    const network = (): void => {
       this.#roster.wake();
+      this.#roster.doubt();
       this.#live?.watcher.network();
-    });
+    };
+    addEventListener('online', network);
+    onOtherNetwork(network);
     document.addEventListener('visibilitychange', () => {
       if (!document.hidden) this.#roster.wake();
       this.#live?.watcher.visibility();
@@ -241,4 +248,15 @@ export class App {
       if (this.#live.view.key(e.key)) e.preventDefault();
     });
   }
+}
+
+/** From Wi-Fi to mobile and back, where the browser tells (Network Information API). It also tells of mere speed. */
+function onOtherNetwork(then: () => void): void {
+  const connection = (navigator as { connection?: EventTarget & { type?: string } }).connection;
+  let before = connection?.type;
+  connection?.addEventListener('change', () => {
+    if (connection.type === before) return;
+    before = connection.type;
+    if (before !== 'none') then();
+  });
 }

@@ -5,9 +5,9 @@ import { isId, isRecord } from './signal/message';
 
 /**
  * `name` is what the user or the link calls it; without one, the camera's own name is shown. `stream` is the one that the
- * user last chose to see.
+ * user last chose to see; `relay`: only relayed connections to it are wanted.
  */
-export interface Camera { id: string; name?: string; broker?: string; stream?: string }
+export interface Camera { id: string; name?: string; broker?: string; stream?: string; relay?: boolean }
 interface Kept { cameras: Camera[]; hidden: string[] }
 
 const KEY = 'lunette.cameras';
@@ -40,12 +40,17 @@ export class Cameras {
     if (preset && !camera.broker && !camera.name) return this.#store({ hidden: this.#without(camera.id) });
     const name = before?.name ?? camera.name;
     const broker = camera.broker ?? before?.broker;
-    const stream = before?.stream;
-    this.#put({ id: camera.id, ...(name && { name }), ...(broker && { broker }), ...(stream && { stream }) });
+    const { stream, relay } = before ?? {};
+    this.#put({ id: camera.id, ...(name && { name }), ...(broker && { broker }), ...(stream && { stream }), ...(relay && { relay }) });
   }
 
   choose(id: string, stream: string): void {
     this.#put({ ...(this.#kept.cameras.find((c) => c.id === id) ?? { id }), stream });
+  }
+
+  relay(id: string, only: boolean): void {
+    const { relay: _, ...rest } = this.#kept.cameras.find((c) => c.id === id) ?? { id };
+    this.#put({ ...rest, ...(only && { relay: true }) });
   }
 
   rename(id: string, to: string): void {
@@ -96,7 +101,7 @@ export class Cameras {
         const name = typeof c.name === 'string' ? cleanName(c.name) : '';
         const broker = typeof c.broker === 'string' ? brokerUrl(c.broker, undefined) : undefined;
         const stream = typeof c.stream === 'string' && c.stream.length <= 64 ? c.stream : '';
-        cameras.push({ id: c.id, ...(name && { name }), ...(broker && { broker }), ...(stream && { stream }) });
+        cameras.push({ id: c.id, ...(name && { name }), ...(broker && { broker }), ...(stream && { stream }), ...(c.relay === true && { relay: true }) });
       }
       return { cameras, hidden: (Array.isArray(m.hidden) ? m.hidden : []).filter(isId).slice(0, MOST) };
     } catch {

@@ -2,12 +2,15 @@
 import { LABEL, parseControl, type ControlFromCamera, type ControlToCamera } from './signal/control';
 import type { Candidate, IceServer } from './signal/message';
 import { sample, type Sample } from './stats';
+import type { Trouble } from './ways';
 
 export interface PeerEvents {
   candidate(candidate: Candidate): void;
   state(state: RTCPeerConnectionState): void;
   track(stream: MediaStream): void;
   control(message: ControlFromCamera): void;
+  /** A STUN or TURN server is of no use. */
+  trouble(trouble: Trouble): void;
 }
 
 const MOST_CANDIDATES = 64;
@@ -25,8 +28,9 @@ export class Peer {
   #early: RTCIceCandidateInit[] | undefined = [];
   #closed = false;
 
-  constructor(ice: readonly IceServer[], private readonly on: PeerEvents) {
-    this.#pc = connection(ice);
+  constructor(ice: readonly IceServer[], relayOnly: boolean, private readonly on: PeerEvents) {
+    this.#pc = connection(ice, relayOnly);
+    this.#pc.onicecandidateerror = (e) => this.on.trouble({ code: e.errorCode, url: e.url ?? '', text: e.errorText ?? '' });
     this.#pc.onicecandidate = (e) => {
       // an empty candidate ends one generation, null ends them all: the second is enough
       if (e.candidate?.candidate !== '') this.on.candidate(e.candidate ? (e.candidate.toJSON() as Candidate) : null);
@@ -57,6 +61,23 @@ export class Peer {
     return offer.sdp ?? '';
   }
 
+  /** Servers, credentials or wishes for the next time that ways are looked for. */
+  configure(ice: readonly IceServer[], relayOnly: boolean): void {
+    try {
+      this.#pc.setConfiguration(configuration(ice, relayOnly));
+    } catch {
+      // a server that this browser does not take: those from before go on
+    }
+  }
+
+  /** Looks for new ways; the connection, its keys and its channel stay (RFC 8839, section 4.4.1.1.1). */
+  async restart(): Promise<string> {
+    this.#early = [];
+    const offer = await this.#pc.createOffer({ iceRestart: true });
+    await this.#pc.setLocalDescription(offer);
+    return offer.sdp ?? '';
+  }
+
   async answer(sdp: string): Promise<void> {
     await this.#pc.setRemoteDescription({ type: 'answer', sdp });
     const early = this.#early ?? [];
@@ -81,7 +102,7 @@ export class Peer {
 
   close(): void {
     this.#closed = true;
-    this.#pc.onicecandidate = this.#pc.onconnectionstatechange = this.#pc.ontrack = null;
+    this.#pc.onicecandidate = this.#pc.onicecandidateerror = this.#pc.onconnectionstatechange = this.#pc.ontrack = null;
     this.#control.onmessage = this.#control.onclose = null;
     this.#pc.close();
   }
@@ -92,11 +113,15 @@ export class Peer {
   }
 }
 
-function connection(ice: readonly IceServer[]): RTCPeerConnection {
+function configuration(ice: readonly IceServer[], relayOnly: boolean): RTCConfiguration {
   const iceServers = ice.map((s) => ({ ...s, urls: [...s.urls] }));
+  return { iceServers, bundlePolicy: 'max-bundle', iceTransportPolicy: relayOnly ? 'relay' : 'all' };
+}
+
+function connection(ice: readonly IceServer[], relayOnly: boolean): RTCPeerConnection {
   try {
-    return new RTCPeerConnection({ iceServers, bundlePolicy: 'max-bundle' });
+    return new RTCPeerConnection(configuration(ice, relayOnly));
   } catch {
-    return new RTCPeerConnection({ bundlePolicy: 'max-bundle' }); // a server that this browser does not take
+    return new RTCPeerConnection(configuration([], relayOnly)); // a server that this browser does not take
   }
 }

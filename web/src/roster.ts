@@ -84,6 +84,12 @@ export class Roster {
     this.#sayHello();
   }
 
+  /** The network may be another one. */
+  doubt(camera?: string): void {
+    const url = camera === undefined ? undefined : this.#entries.get(camera)?.camera.broker;
+    for (const broker of this.#brokers.values()) if (url === undefined || broker.url === url) broker.doubt();
+  }
+
   close(): void {
     for (const broker of this.#brokers.values()) broker.close();
   }

@@ -10,7 +10,8 @@ export interface Sample {
   bufferTotal: number; bufferCount: number;
   path?: Path;
 }
-export interface Path { kind: 'direct' | 'nat' | 'relay'; protocol: string }
+/** `protocol`: to the TURN server, where this side has one; `by`: whose it is. */
+export interface Path { kind: 'direct' | 'nat' | 'relay'; protocol: string; by?: 'here' | 'camera' | 'both' }
 
 /** Browsers differ in what they give; each field is looked at before it is believed. */
 export type Report = Record<string, unknown> & { id: string; type: string };
@@ -56,10 +57,11 @@ function selectedPair(reports: readonly Report[], byId: ReadonlyMap<string, Repo
 /** Direct, through a NAT, or by a relay; and by what. */
 export function pathOf(local: Report | undefined, remote: Report | undefined): Path {
   if (local?.candidateType === 'relay') {
-    return { kind: 'relay', protocol: (string(local.relayProtocol) || string(local.protocol) || 'udp').toUpperCase() };
+    const told = string(local.relayProtocol) || (/^turns:/.test(string(local.url)) ? 'tls' : string(local.protocol) || 'udp');
+    return { kind: 'relay', protocol: told.toUpperCase(), by: remote?.candidateType === 'relay' ? 'both' : 'here' };
   }
   const protocol = (string(local?.protocol) || 'udp').toUpperCase();
-  if (remote?.candidateType === 'relay') return { kind: 'relay', protocol };
+  if (remote?.candidateType === 'relay') return { kind: 'relay', protocol, by: 'camera' };
   return { kind: [local, remote].some((c) => c && outside(c)) ? 'nat' : 'direct', protocol };
 }
 
@@ -79,7 +81,9 @@ export function pathWords(path: Path): string {
   switch (path.kind) {
     case 'direct': return `Direct, over ${path.protocol}`;
     case 'nat': return `Direct through NAT, over ${path.protocol}`;
-    case 'relay': return `Relayed by TURN, over ${path.protocol}`;
+    case 'relay':
+      if (path.by === 'camera') return 'Relayed by the camera’s TURN server';
+      return `Relayed by TURN${path.by === 'both' ? ' on both sides' : ''}, over ${path.protocol}`;
   }
 }
 

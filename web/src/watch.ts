@@ -3,50 +3,22 @@
  * be done comes back as effects. One `Watch` lives from opening a camera to leaving it and has one session at a time.
  */
 import { jittered, resendAfter } from './backoff';
+import * as Mends from './mend';
 import type { Source } from './signal/message';
+import type { Effect, Input, Live, State, Why } from './states';
 
-/** Why there is no picture. `text` is the camera's own sentence, where it gave one. */
-export interface Why { reason: string; text: string }
-
-export type State =
-  | { is: 'waiting'; for: 'broker' | 'status' | 'online' | 'restart' | 'welcome'; until?: number }
-  | { is: 'opening'; session: string; since: number }
-  | { is: 'asking'; session: string; since: number; sdp: string; sent: number; next: number }
-  | { is: 'connecting'; session: string; since: number }
-  | { is: 'live'; session: string; since: number; picture?: number; lastMedia: number; shaky?: number; blind?: number }
-  | { is: 'pausing'; until: number; why: Why; session: string }
-  | { is: 'stopped'; why: Why }
-  | { is: 'asleep' }
-  | { is: 'left' };
-
-export type Input =
-  | { is: 'broker'; up: boolean }
-  | { is: 'presence'; online: boolean | undefined; boot: string | undefined; fresh: boolean }
-  | { is: 'offered'; session: string; sdp: string }
-  | { is: 'broken'; session: string; text: string }
-  | { is: 'answer'; session: string; sdp: string }
-  | { is: 'end'; session: string; reason: string; text: string }
-  | { is: 'refused'; re: string; session: string | undefined; reason: string; text: string }
-  | { is: 'peer'; session: string; state: RTCPeerConnectionState }
-  | { is: 'media'; session: string; packets: number; received: number; decoded: number }
-  | { is: 'picture'; session: string }
-  | { is: 'source'; session: string; source: Source }
-  | { is: 'farewell'; session: string }
-  | { is: 'network' }
-  | { is: 'hidden'; hidden: boolean }
-  | { is: 'again' }
-  | { is: 'leave' };
-
-export type Effect =
-  | { do: 'open' | 'candidates' | 'bye' | 'close' | 'key'; session: string }
-  | { do: 'offer'; session: string; sdp: string }
-  | { do: 'answer'; session: string; sdp: string };
+export type { Effect, Input, State, Why };
 
 const WELCOME_WAIT = 1500;
 const RESTART_WAIT = 30_000;
 const ASK_FOR = 60_000;
-const CONNECT_FOR = 30_000;
-const SHAKY_FOR = 2000;
+const OPEN_FOR = 30_000;
+/** The camera gives up a little earlier, and says why. */
+const CONNECT_FOR = 11_000;
+const SHAKY_FOR = 1000;
+const SILENT_FOR = 1500;
+/** A page that was not asked for so long slept, or its device did. */
+const SLEPT = 5000;
 const NO_MEDIA_FOR = 5000;
 const BLIND_FOR = 5000;
 const ASK_KEY_AFTER = 2000;
@@ -66,8 +38,12 @@ export class Watch {
   sessions = 0;
   offers = 0;
   losses = 0;
+  /** ICE restarts, of all sessions */
+  restarts = 0;
   #effects: Effect[] = [];
-  #up = false;
+  #upSince: number | undefined;
+  #restart = 0; // the last one's number in this session
+  #polled: number | undefined;
   #online: boolean | undefined;
   #boot: string | undefined;
   #fresh = false;
@@ -75,7 +51,7 @@ export class Watch {
   #gone: string | undefined; // the boot that said `shutdown`
   #tries = 0;
   #hiddenSince: number | undefined;
-  #media = { packets: -1, received: -1, asked: false };
+  #media = { packets: -1, received: -1, alive: 0, asked: false };
 
   constructor(private readonly chance: { random(): number; id(): string }) {}
 
@@ -90,6 +66,9 @@ export class Watch {
 
   /** To be called a few times a second: what is due by now. */
   poll(now: number): Effect[] {
+    const slept = this.#polled !== undefined && now - this.#polled > SLEPT;
+    this.#polled = now;
+    if (slept) this.#woke(now);
     const s = this.state;
     switch (s.is) {
       case 'waiting':
@@ -99,7 +78,7 @@ export class Watch {
         }
         break;
       case 'opening':
-        if (now - s.since > CONNECT_FOR) this.#lose(now, { reason: 'failed', text: '' });
+        if (now - s.since > OPEN_FOR) this.#lose(now, { reason: 'failed', text: '' });
         break;
       case 'asking':
         if (now - s.since > ASK_FOR) this.#lose(now, { reason: 'silent', text: '' });
@@ -109,7 +88,8 @@ export class Watch {
         if (now - s.since > CONNECT_FOR) this.#lose(now, { reason: 'failed', text: '' });
         break;
       case 'live':
-        if (s.shaky !== undefined && now - s.shaky > SHAKY_FOR) this.#lose(now, { reason: 'lost', text: '' });
+        if (s.mend) this.#mending(s, s.mend, now);
+        else if (s.shaky !== undefined && now - s.shaky >= SHAKY_FOR) this.#mend(s, now);
         else if (s.picture !== undefined && now - s.picture > SETTLED) this.#tries = 0;
         break;
     }
@@ -128,14 +108,17 @@ export class Watch {
     const mine = 'session' in input && 'session' in s && input.session === s.session;
     switch (input.is) {
       case 'broker':
-        this.#up = input.up;
+        this.#upSince = input.up ? (this.#upSince ?? now) : undefined;
         if (input.up && s.is === 'waiting') this.#begin(now);
         else if (input.up && s.is === 'asking') this.#ask(now, { ...s, sent: 0 });
         else if (input.up && s.is === 'connecting') this.#do('candidates', s.session);
+        else if (input.up && s.is === 'live' && s.mend) this.#sayAgain(s, s.mend, now);
         break;
       case 'presence': return this.#heard(input, now);
       case 'offered':
-        if (mine && s.is === 'opening') {
+        if (mine && s.is === 'live' && s.mend?.step === 'making' && s.mend.n === input.restart) {
+          this.#askMend(s, Mends.made(s.mend, input.sdp, now), now);
+        } else if (mine && s.is === 'opening') {
           this.#ask(now, { is: 'asking', session: s.session, since: now, sdp: input.sdp, sent: 0, next: now });
         }
         break;
@@ -143,7 +126,11 @@ export class Watch {
         if (mine && s.is !== 'pausing') this.#lose(now, { reason: 'failed', text: input.text }, 1);
         break;
       case 'answer':
-        if (!mine || s.is !== 'asking') break;
+        if (mine && s.is === 'live' && s.mend?.step === 'asking' && s.mend.n === input.restart) {
+          this.#effects.push({ do: 'answer', session: s.session, sdp: input.sdp });
+          this.state = { ...s, mend: Mends.answered(s.mend, now) };
+        }
+        if (!mine || s.is !== 'asking' || (input.restart ?? 0) !== 0) break;
         this.#effects.push({ do: 'answer', session: s.session, sdp: input.sdp });
         this.state = { is: 'connecting', session: s.session, since: now };
         break;
@@ -153,6 +140,10 @@ export class Watch {
       case 'refused':
         if (s.is === 'asking' && input.re === 'offer' && (mine || input.session === undefined)) {
           this.#refused(input.reason, input.text, now);
+        } else if (mine && s.is === 'live' && s.mend?.step === 'asking' && input.re === 'offer') {
+          // Not by this session any more, then by a new one.
+          if (!patient(input)) this.#lose(now, { reason: 'lost', text: '' });
+          else this.state = { ...s, mend: { ...s.mend, next: now + TOO_MANY_WAIT } };
         }
         break;
       case 'peer':
@@ -179,7 +170,11 @@ export class Watch {
         break;
       case 'network':
         if (s.is === 'pausing' && !patient(s.why)) this.#begin(now);
-        else if (s.is === 'live' && s.shaky !== undefined) this.#lose(now, { reason: 'lost', text: '' });
+        else if (s.is === 'live') this.#mend(s, now);
+        else if (s.is === 'connecting') this.#lose(now, { reason: 'lost', text: '' });
+        break;
+      case 'restart':
+        if (mine && s.is === 'live') this.#mend(s, now);
         break;
       case 'hidden':
         this.#hiddenSince = input.hidden ? (this.#hiddenSince ?? now) : undefined;
@@ -209,7 +204,11 @@ export class Watch {
       this.#begin(now);
     } else if (s.is === 'waiting' || (s.is === 'pausing' && restarted)) this.#begin(now);
     else if (s.is === 'stopped' && restarted && MISUNDERSTOOD.includes(s.why.reason)) this.#begin(now);
-    else if (s.is === 'asking' && input.online === false) {
+    else if (s.is === 'live' && s.mend && input.online === false) {
+      const { mend: _, ...rest } = s;
+      this.state = rest;
+      this.#mend(rest, now);
+    } else if (s.is === 'asking' && input.online === false) {
       this.#end(false);
       this.#begin(now);
     }
@@ -218,7 +217,7 @@ export class Watch {
   /** Offers, or waits for what an offer needs. */
   #begin(now: number, withoutWelcome = false): void {
     const s = this.state;
-    if (!this.#up) this.state = { is: 'waiting', for: 'broker' };
+    if (this.#upSince === undefined) this.state = { is: 'waiting', for: 'broker' };
     else if (this.#online === undefined) this.state = { is: 'waiting', for: 'status' };
     else if (!this.#online) this.state = { is: 'waiting', for: 'online' };
     else if (this.#gone !== undefined && this.#gone === this.#boot) {
@@ -233,7 +232,8 @@ export class Watch {
       const session = this.chance.id();
       this.#sessionBoot = this.#boot;
       this.source = undefined;
-      this.#media = { packets: -1, received: -1, asked: false };
+      this.#media = { packets: -1, received: -1, alive: 0, asked: false };
+      this.#restart = 0;
       this.sessions++;
       this.state = { is: 'opening', session, since: now };
       this.#do('open', session);
@@ -242,7 +242,7 @@ export class Watch {
 
   #ask(now: number, s: Extract<State, { is: 'asking' }>): void {
     const sent = s.sent + 1;
-    if (this.#up) {
+    if (this.#upSince !== undefined) {
       this.offers++;
       this.#effects.push({ do: 'offer', session: s.session, sdp: s.sdp });
       this.#do('candidates', s.session);
@@ -258,13 +258,62 @@ export class Watch {
       const { shaky: _, ...steady } = s;
       this.state = steady;
     } else if (peer === 'disconnected' && s.is === 'live') this.state = { ...s, shaky: s.shaky ?? now };
-    else if (peer === 'failed' && s.is === 'live') this.#lose(now, { reason: 'lost', text: '' });
+    else if (peer === 'failed' && s.is === 'live') {
+      this.state = { ...s, shaky: s.shaky ?? now };
+      this.#mend(this.state, now);
+    } else if (peer === 'closed' && s.is === 'live') this.#lose(now, { reason: 'lost', text: '' });
     else if (peer === 'failed' && s.is === 'connecting') this.#lose(now, { reason: 'failed', text: '' }, 1);
+  }
+
+  /** Begins an ICE restart, unless one has just begun. */
+  #mend(s: Live, now: number): void {
+    if (Mends.serves(s.mend, now)) return;
+    if (this.#upSince !== undefined && this.#online === false) {
+      // Nobody there to restart with.
+      if (s.shaky !== undefined || now - s.lastMedia >= SILENT_FOR) this.#lose(now, { reason: 'lost', text: '' });
+      return;
+    }
+    this.restarts++;
+    this.state = { ...s, mend: Mends.begin(++this.#restart, s.mend, now) };
+    this.#effects.push({ do: 'restart', session: s.session, restart: this.#restart });
+  }
+
+  #mending(s: Live, mend: Mends.Mend, now: number): void {
+    switch (Mends.due(mend, this.#upSince, now)) {
+      case 'ask': return this.#askMend(s, mend, now);
+      case 'another': return this.#mend(s, now);
+      case 'give up': return this.#lose(now, { reason: 'lost', text: '' });
+    }
+  }
+
+  #askMend(s: Live, mend: Mends.Mend, now: number): void {
+    if (this.#upSince !== undefined && mend.sdp !== undefined) {
+      this.#effects.push({ do: 'offer', session: s.session, restart: mend.n, sdp: mend.sdp });
+      this.#do('candidates', s.session);
+      this.state = { ...s, mend: Mends.asked(mend, now) };
+    } else this.state = { ...s, mend };
+  }
+
+  /** The broker is back: what went to the one before may be lost. */
+  #sayAgain(s: Live, mend: Mends.Mend, now: number): void {
+    if (mend.step === 'asking') this.#askMend(s, { ...mend, sent: 0 }, now);
+    else if (mend.step === 'answered') this.#do('candidates', s.session);
+  }
+
+  /** After a sleep nothing is known: neither whether the way is still there, nor for how long it was not. */
+  #woke(now: number): void {
+    const s = this.state;
+    if (s.is !== 'live') return;
+    this.state = { ...s, lastMedia: now, ...(s.shaky !== undefined && { shaky: now }) };
+    this.#mend(this.state, now);
   }
 
   #progress(s: Extract<State, { is: 'live' }>, m: Extract<Input, { is: 'media' }>, now: number): void {
     const next = { ...s };
-    if (m.packets > this.#media.packets) next.lastMedia = now;
+    const moves = m.packets > this.#media.packets;
+    if (moves) next.lastMedia = now;
+    // The new way works when something comes by it; where there are no pictures to send, the control channel tells.
+    if (next.mend?.step === 'answered' && next.shaky === undefined && (moves || (m.alive ?? 0) > this.#media.alive)) delete next.mend;
     if (m.decoded > 0) delete next.blind;
     else if (m.received > this.#media.received && m.received > 0) {
       next.blind ??= now; // whole pictures arrive and none is decoded
@@ -273,10 +322,14 @@ export class Watch {
         this.#do('key', s.session);
       }
     }
-    this.#media = { ...this.#media, packets: m.packets, received: m.received };
+    this.#media = { ...this.#media, packets: m.packets, received: m.received, alive: m.alive ?? 0 };
     this.state = next;
     // Judged only here, by what was just counted: in a page that sleeps, time alone says nothing.
-    if (this.source?.state === 'live' && now - next.lastMedia >= NO_MEDIA_FOR) {
+    const silent = this.source?.state === 'live' ? now - next.lastMedia : 0;
+    if (silent >= SILENT_FOR && next.silence !== next.lastMedia && next.mend === undefined) {
+      this.state = { ...next, silence: next.lastMedia }; // once for each silence
+      this.#mend(this.state, now);
+    } else if (silent >= NO_MEDIA_FOR && (next.mend === undefined || found(next, next.mend, now))) {
       this.#lose(now, { reason: 'no_media', text: '' });
     } else if (next.blind !== undefined && now - next.blind >= BLIND_FOR) this.#stop('undecodable', '', true);
   }
@@ -295,7 +348,7 @@ export class Watch {
     if (MISUNDERSTOOD.includes(reason) || CANNOT.includes(reason)) this.#stop(reason, text, false);
     // The next offer leaves the choice of the stream to the camera: nothing to wait for.
     else if (reason === 'unknown_stream') this.#lose(now, { reason, text });
-    else this.#lose(now, { reason, text }, 1, patient({ reason, text }) ? TOO_MANY_WAIT : 0);
+    else this.#lose(now, { reason, text }, 1, patient({ reason }) ? TOO_MANY_WAIT : 0);
   }
 
   /** Ends the session and tries again: the first time at once, then later and later. */
@@ -321,12 +374,17 @@ export class Watch {
     return session;
   }
 
-  #do(what: Extract<Effect, { session: string; sdp?: never }>['do'], session: string): void {
+  #do(what: 'open' | 'candidates' | 'bye' | 'close' | 'key', session: string): void {
     this.#effects.push({ do: what, session });
   }
 }
 
+/** Has a restart found a way by which nothing comes all the same? */
+function found(s: Live, mend: Mends.Mend, now: number): boolean {
+  return mend.step === 'answered' && s.shaky === undefined && now - mend.at >= NO_MEDIA_FOR;
+}
+
 /** Is this a refusal that says when to come back? */
-function patient(why: Why): boolean {
+function patient(why: { reason: string }): boolean {
   return why.reason === 'full' || why.reason === 'too_many';
 }

@@ -7,17 +7,18 @@ import { h264Codecs, Peer } from './peer';
 import { wantsWelcome } from './presence';
 import type { Roster } from './roster';
 import type { ControlFromCamera, Numbers } from './signal/control';
-import { bye, candidate, offer, type Candidate, type FromCamera } from './signal/message';
+import { bye, candidate, offer, type Candidate, type FromCamera, type IceServer } from './signal/message';
 import type { Sample } from './stats';
 import { Streams } from './streams';
 import { Watch, type Effect, type Input } from './watch';
+import { Ways } from './ways';
 
 const TICK = 250;
 const STATS_EACH = 1000;
 const MOST_CANDIDATES = 64;
 
 export interface Counters {
-  sessions: number; offers: number; losses: number; answers: number; candidatesIn: number; candidatesOut: number; pongs: number;
+  sessions: number; offers: number; losses: number; restarts: number; answers: number; candidatesIn: number; candidatesOut: number; pongs: number;
 }
 
 /** All that belongs to one session and goes with it. */
@@ -31,12 +32,15 @@ class Session {
   nextPing = 0;
   sample: Sample | undefined;
   sampling = false;
+  stalled = false;
   nextSample = 0;
   numbers: Numbers = {};
   note = '';
   closed = false;
+  /** the last ICE restart that was offered */
+  restart = 0;
 
-  constructor(readonly id: string, readonly stream: string | undefined, peer: (session: Session) => Peer) {
+  constructor(readonly id: string, readonly stream: string | undefined, public ways: Ways, peer: (session: Session) => Peer) {
     this.peer = peer(this);
   }
 }
@@ -52,10 +56,12 @@ export class Watcher {
   #timer: ReturnType<typeof setInterval>;
   #frameCallback = 0;
   #up = false;
+  #ice: readonly IceServer[] | undefined;
+  #ways: Ways | undefined; // of the last session
 
   constructor(
     readonly camera: string, private readonly roster: Roster, readonly video: HTMLVideoElement,
-    readonly meter: Meter | undefined, chosen: string | undefined,
+    readonly meter: Meter | undefined, chosen: string | undefined, public relayOnly: boolean,
     private readonly on: { change(): void; closing(): void; chose(stream: string): void },
   ) {
     this.streams = new Streams(chosen);
@@ -66,8 +72,8 @@ export class Watcher {
   }
 
   get counters(): Counters {
-    const { sessions, offers, losses } = this.watch;
-    return { sessions, offers, losses, ...this.#counts };
+    const { sessions, offers, losses, restarts } = this.watch;
+    return { sessions, offers, losses, restarts, ...this.#counts };
   }
   /** What is known about the running session, for the details. */
   get session(): Pick<Session, 'sample' | 'numbers' | 'note' | 'latency' | 'clock' | 'id'> | undefined {
@@ -89,11 +95,21 @@ export class Watcher {
     switch (m.type) {
       case 'answer':
         if (m.session === this.#session?.id) this.#session.note = m.note ?? '';
+        if (m.session === this.#session?.id) this.#session.ways.described(m.sdp, 'camera');
         this.#counts.answers++;
-        return this.#handle({ is: 'answer', session: m.session, sdp: m.sdp });
+        return this.#handle({ is: 'answer', session: m.session, sdp: m.sdp, ...(m.restart !== undefined && { restart: m.restart }) });
       case 'candidate':
         this.#counts.candidatesIn++;
-        if (m.session === this.#session?.id) this.#session.peer.candidate(m.candidate);
+        if (m.session === this.#session?.id) {
+          this.#session.ways.told(m.candidate, 'camera');
+          this.#session.peer.candidate(m.candidate);
+        }
+        return;
+      case 'restart': return this.#handle({ is: 'restart', session: m.session });
+      case 'ice':
+        if (m.session !== this.#session?.id) return;
+        this.#ice = m.ice;
+        this.#session.peer.configure(m.ice, this.relayOnly);
         return;
       case 'end': return this.#handle({ is: 'end', session: m.session, reason: m.reason, text: m.text });
       case 'refused':
@@ -103,6 +119,16 @@ export class Watcher {
   }
 
   network(): void {
+    this.#handle({ is: 'network' });
+  }
+  /** Why this side found no way, in the session of the moment or the one before. */
+  get ways(): string {
+    return (this.#session?.ways ?? this.#ways)?.why() ?? '';
+  }
+  /** Only by a TURN server, or by any way: from now on, and in the running session. */
+  relay(only: boolean): void {
+    if (only === this.relayOnly) return;
+    this.relayOnly = only;
     this.#handle({ is: 'network' });
   }
   again(): void {
@@ -146,7 +172,7 @@ export class Watcher {
         s.nextPing = now + s.clock.pingAfter();
       }
       if (now >= s.nextSample && !s.sampling) {
-        s.nextSample = now + STATS_EACH;
+        s.nextSample = now + (s.stalled ? TICK : STATS_EACH);
         void this.#sample(s);
       }
     }
@@ -156,10 +182,13 @@ export class Watcher {
   async #sample(s: Session): Promise<void> {
     s.sampling = true;
     try {
-      const sample = (s.sample = await s.peer.stats(s.sample));
+      const before = s.sample;
+      const sample = (s.sample = await s.peer.stats(before));
+      s.stalled = sample.packets === before?.packets; // looked at more closely
       if (s.closed) return;
       this.#handle({
         is: 'media', session: s.id, packets: sample.packets, received: sample.received, decoded: sample.decoded,
+        alive: this.#counts.pongs,
       });
       // Where the browser does not tell of shown pictures, a decoded one is as good.
       if (sample.decoded > 0 && !('requestVideoFrameCallback' in this.video)) this.#handle({ is: 'picture', session: s.id });
@@ -177,12 +206,16 @@ export class Watcher {
         this.roster.send(this.camera, bye(this.roster.viewer, e.session));
       } else if (!s || s.id !== e.session) continue;
       else if (e.do === 'offer') {
-        if (this.roster.send(this.camera, offer(this.roster.viewer, s.id, e.sdp, s.stream))) s.offered = true;
+        if (this.roster.send(this.camera, offer(this.roster.viewer, s.id, e.sdp, s.stream, e.restart))) s.offered = true;
+      } else if (e.do === 'restart') {
+        this.roster.doubt(this.camera); // it may have lost its way, too
+        this.#restart(s, e.restart);
       } else if (e.do === 'candidates') for (const c of s.candidates) this.#sendCandidate(s, c);
       else if (e.do === 'answer') this.#try(s, s.peer.answer(e.sdp));
       else if (e.do === 'key') s.peer.send({ type: 'key' });
       else if (e.do === 'close') {
         s.closed = true;
+        this.#ways = s.ways;
         this.on.closing();
         s.peer.close();
         this.streams.end();
@@ -191,10 +224,30 @@ export class Watcher {
     }
   }
 
+  /** The newest that the camera has named: by `ice` to this session, or by `welcome` to all. */
+  #servers(): readonly IceServer[] {
+    return this.#ice ?? this.roster.presence(this.camera).welcome?.ice ?? [];
+  }
+
+  #restart(s: Session, n: number): void {
+    s.restart = n;
+    s.candidates = [];
+    s.offered = false;
+    s.ways = new Ways(this.#servers(), this.relayOnly);
+    s.peer.configure(this.#servers(), this.relayOnly);
+    this.#try(s, s.peer.restart().then((sdp) => {
+      if (!s.closed && s.restart === n) this.#handle({ is: 'offered', session: s.id, restart: n, sdp });
+    }));
+  }
+
   #open(id: string): void {
-    const ice = this.roster.presence(this.camera).welcome?.ice ?? [];
-    const s = (this.#session = new Session(id, this.streams.begin(), (s) => new Peer(ice, {
+    this.#ice = undefined;
+    const ice = this.#servers();
+    const ways = new Ways(ice, this.relayOnly);
+    const s = (this.#session = new Session(id, this.streams.begin(), ways, (s) => new Peer(ice, this.relayOnly, {
+      trouble: (trouble) => s.ways.failed(trouble),
       candidate: (c) => {
+        s.ways.told(c, 'mine');
         if (s.candidates.length >= MOST_CANDIDATES) return;
         s.candidates.push(c);
         if (s.offered) this.#sendCandidate(s, c);
@@ -223,6 +276,7 @@ export class Watcher {
       s.clock.pong(m.t, performance.now(), m.wall);
     } else if (m.type === 'camera') this.#handle({ is: 'source', session: s.id, source: { state: m.state, text: m.text } });
     else if (m.type === 'bye') this.#handle({ is: 'farewell', session: s.id });
+    else if (m.type === 'restart') this.#handle({ is: 'restart', session: s.id });
     else if (m.type === 'stream') {
       const before = this.streams.chosen;
       this.streams.heard(m.id, m.text, performance.now());

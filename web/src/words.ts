@@ -13,14 +13,19 @@ export interface Words {
   again?: boolean;
 }
 
-export interface Scene { state: State; broker: BrokerState; presence: Presence; source: Source | undefined; now: number }
+export interface Scene { state: State; broker: BrokerState; presence: Presence; source: Source | undefined; now: number;
+  /** why this side found no way, when there is something to tell */
+  ways?: string | undefined }
+
+/** A connection takes a second or two; after so long it is time to say what is missing. */
+const LONG = 7000;
 
 export const NO_H264 = 'This browser cannot decode H.264 video.';
 export const NO_H264_MORE = 'Try Chrome, Edge or Safari. Firefox needs its OpenH264 plugin, which it fetches by itself '
   + 'some minutes after it is first started.';
 
 /** Of the live view. */
-export function describe({ state, broker, presence, source, now }: Scene): Words {
+export function describe({ state, broker, presence, source, now, ways }: Scene): Words {
   switch (state.is) {
     case 'left': return { title: '', tone: 'wait' };
     case 'asleep': return { title: 'Paused', more: 'The page was out of sight.', tone: 'wait' };
@@ -29,10 +34,15 @@ export function describe({ state, broker, presence, source, now }: Scene): Words
     case 'asking':
       return state.sent < 3 ? { title: 'Asking the camera…', tone: 'busy' }
         : { title: 'Asking the camera…', more: 'It does not answer yet.', tone: 'busy' };
-    case 'connecting': return { title: 'Connecting…', tone: 'busy' };
+    case 'connecting':
+      return { title: 'Connecting…', ...(ways && now - state.since > LONG && { more: ways }), tone: 'busy' };
     case 'live':
       if (source?.state === 'lost') {
         return { title: 'The camera has no picture', more: said(source.text) || 'It was unplugged or does not answer.', tone: 'bad' };
+      }
+      if (state.mend && now - state.lastMedia > 1500) {
+        const more = broker.is === 'up' ? undefined : brokerWords(broker, now).title + '.';
+        return { title: 'Finding a new way to the camera…', ...(more && { more }), tone: 'busy' };
       }
       if (state.shaky !== undefined) return { title: 'The connection is shaky…', tone: 'busy' };
       if (state.picture !== undefined) return { title: 'Live', tone: 'live' };
@@ -40,7 +50,8 @@ export function describe({ state, broker, presence, source, now }: Scene): Words
       return { title: 'Waiting for the first picture…', tone: 'busy' };
     case 'pausing': {
       const s = Math.ceil((state.until - now) / 1000);
-      return { ...because(state.why), more: join(state.why.text, s > 0 ? `Trying again in ${s} s.` : 'Trying again…'), again: true };
+      const why = state.why.reason === 'failed' ? [state.why.text, ways].filter(Boolean).join(' ') : state.why.text;
+      return { ...because(state.why), more: join(why, s > 0 ? `Trying again in ${s} s.` : 'Trying again…'), again: true };
     }
     case 'stopped': return { ...because(state.why), ...stopped(state.why), again: state.why.reason !== 'unsupported' };
   }

@@ -26,6 +26,7 @@ describe('what a viewer sends', () => {
     'offer.json': offer(VIEWER, SESSION, 'v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n', 'main'),
     'offer-low.json': offer(VIEWER, SESSION, 'v=0\r\n', 'low'),
     'offer-default-stream.json': offer(VIEWER, SESSION, 'v=0\r\n'),
+    'offer-restart.json': offer(VIEWER, SESSION, 'v=0\r\n', undefined, 2),
     'candidate.json': candidate(VIEWER, SESSION, {
       candidate: 'candidate:1 1 udp 2130706431 192.0.2.2 50000 typ host', sdpMid: '0', sdpMLineIndex: 0,
     }),

@@ -128,7 +128,10 @@ describe('getStats', () => {
     expect(words(candidate('L', 'relay', '203.0.113.1', { relayProtocol: 'tls' }), lan)).toBe('Relayed by TURN, over TLS');
     expect(words(candidate('L', 'relay', '203.0.113.1', { relayProtocol: 'tcp' }), lan)).toBe('Relayed by TURN, over TCP');
     expect(words(candidate('L', 'relay', '203.0.113.1'), lan)).toBe('Relayed by TURN, over UDP');
-    expect(words(lan, candidate('R', 'relay', '203.0.113.1'))).toBe('Relayed by TURN, over UDP');
+    expect(words(candidate('L', 'relay', '203.0.113.1', { url: 'turns:t.example.net' }), lan)).toBe('Relayed by TURN, over TLS');
+    expect(words(lan, candidate('R', 'relay', '203.0.113.1'))).toBe('Relayed by the camera’s TURN server');
+    expect(words(candidate('L', 'relay', '203.0.113.1', { relayProtocol: 'tcp' }), candidate('R', 'relay', '203.0.113.1')))
+      .toBe('Relayed by TURN on both sides, over TCP');
     expect(words(candidate('L', 'host', '::1', { protocol: 'tcp' }), undefined)).toBe('Direct, over TCP');
   });
 

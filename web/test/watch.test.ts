@@ -109,22 +109,21 @@ describe('a join', () => {
 describe('losses', () => {
   it('comes back at once the first time, then later and later, and calms down when it holds', () => {
     const s = new Scene().live();
-    s.in({ is: 'peer', session: 's1', state: 'failed' });
+    s.in({ is: 'peer', session: 's1', state: 'closed' });
     expect(s.does).toEqual(['bye s1', 'close s1', 'open s2']);
     s.to('connecting').in({ is: 'peer', session: 's2', state: 'failed' });
     expect(s.watch.state).toMatchObject({ is: 'pausing', until: s.now + 2000 });
     expect(s.pass(2000).does).toEqual(['open s3']);
     s.to('live').in({ is: 'picture', session: 's3' }).pass(10_500);
-    expect(s.in({ is: 'peer', session: 's3', state: 'failed' }).does).toContain('open s4');
+    expect(s.in({ is: 'peer', session: 's3', state: 'closed' }).does).toContain('open s4');
   });
 
-  it('gives a shaky connection two seconds', () => {
-    const s = new Scene().live().in({ is: 'peer', session: 's1', state: 'disconnected' }).pass(1750);
-    expect(s.is).toBe('live');
-    s.in({ is: 'peer', session: 's1', state: 'connected' }).pass(2000);
-    expect(s.is).toBe('live');
-    expect(s.in({ is: 'peer', session: 's1', state: 'disconnected' }).pass(2250).does).toEqual(['bye s1', 'close s1', 'open s2']);
-    expect(new Scene().live().in({ is: 'peer', session: 's1', state: 'disconnected' }).in({ is: 'network' }).does).toContain('open s2');
+  it('gives up what does not connect in time, and begins anew when the network is another', () => {
+    const s = new Scene().ready().to('connecting').pass(11_250);
+    expect(s.does).toEqual(['bye s1', 'close s1', 'open s2']);
+    s.to('connecting');
+    expect(s.in({ is: 'network' }).does).toEqual(['bye s2', 'close s2']);
+    expect(s.in({ is: 'network' }).does).toEqual(['open s3']);
   });
 
   it('misses media only while the camera says that there is some', () => {
@@ -132,19 +131,21 @@ describe('losses', () => {
       for (let i = 0; i < 6; i++) s.in({ is: 'media', session: 's1', packets: 9, received: 3, decoded: 3 }).pass(1000);
       return s;
     };
-    expect(quiet(new Scene().live()).watch.losses).toBe(1);
+    const s = quiet(new Scene().live());
+    expect([s.watch.restarts, s.watch.losses]).toEqual([1, 0]);
     const lost = new Scene().live().in({ is: 'source', session: 's1', source: { state: 'lost', text: 'unplugged' } });
     expect(quiet(quiet(lost)).watch.losses).toBe(0);
     lost.in({ is: 'source', session: 's1', source: { state: 'live', text: '' } });
-    expect(lost.is).toBe('live'); // it has five seconds from now on
-    expect(quiet(lost).watch.losses).toBe(1);
+    expect([lost.is, lost.watch.restarts]).toEqual(['live', 0]); // it has time from now on
+    expect(quiet(lost).watch.restarts).toBe(1);
   });
 
   it('a session outlives the broker and an offline status', () => {
     const s = new Scene().live().in({ is: 'broker', up: false }).pass(60_000).presence(false);
     expect(s.is).toBe('live');
     s.in({ is: 'peer', session: 's1', state: 'failed' });
-    expect(s.watch.state).toEqual({ is: 'waiting', for: 'broker' });
+    expect(s.does).toEqual(['restart s1']);
+    expect(s.pass(28_250).watch.state).toEqual({ is: 'waiting', for: 'broker' });
   });
 
   it('waits for a camera that is offline, and offers as soon as it has started again', () => {
@@ -162,6 +163,105 @@ describe('losses', () => {
     const s = new Scene().ready().to('asking').presence(false);
     expect(s.does).toEqual(['close s1']);
     expect(s.watch.state).toEqual({ is: 'waiting', for: 'online' });
+  });
+});
+
+describe('mending', () => {
+  const s1 = { session: 's1' };
+  /** A restart that has come so far. */
+  const mending = (s: Scene, to: 'making' | 'asking' | 'answered', restart = 1): Scene => {
+    if (to === 'making') return s;
+    s.in({ is: 'offered', ...s1, restart, sdp: 'o2' });
+    return to === 'asking' ? s : s.in({ is: 'answer', ...s1, restart, sdp: 'a2' });
+  };
+
+  it('restarts ICE in the same session, and is done when something comes by the new way', () => {
+    const s = new Scene().live().in({ is: 'network' });
+    expect(s.effects).toEqual([{ do: 'restart', session: 's1', restart: 1 }]);
+    expect(s.in({ is: 'offered', ...s1, restart: 1, sdp: 'o2' }).effects)
+      .toEqual([{ do: 'offer', session: 's1', restart: 1, sdp: 'o2' }, { do: 'candidates', session: 's1' }]);
+    expect(s.in({ is: 'answer', ...s1, sdp: 'old' }).effects).toEqual([]);
+    expect(s.in({ is: 'answer', ...s1, restart: 1, sdp: 'a2' }).effects).toEqual([{ do: 'answer', session: 's1', sdp: 'a2' }]);
+    expect(s.watch.state).toMatchObject({ is: 'live', mend: { step: 'answered' } });
+    s.in({ is: 'media', ...s1, packets: 10, received: 1, decoded: 1 });
+    expect(s.watch.state).not.toHaveProperty('mend');
+    expect([s.watch.sessions, s.watch.losses, s.watch.restarts]).toEqual([1, 0, 1]);
+  });
+
+  it('begins when the network changes, the camera asks, the way is shaky, silent or broken, or the page has slept', () => {
+    const after = (go: (s: Scene) => void): string[] => {
+      const s = new Scene().live();
+      const did: string[] = [];
+      const take = (effects: Effect[]): void => void did.push(...effects.map((e) => e.do));
+      go(Object.assign(s, { in(input: Input) { take(s.watch.handle(input, s.now)); return s; } }));
+      for (let i = 0; i < 8; i++) {
+        s.now += 250;
+        take(s.watch.poll(s.now));
+      }
+      return did;
+    };
+    const media = { is: 'media', ...s1, packets: 9, received: 3, decoded: 3 } as const;
+    expect(after(() => {})).toEqual([]);
+    expect(after((s) => s.in({ is: 'restart', ...s1 }))).toEqual(['restart']);
+    expect(after((s) => s.in({ is: 'restart', session: 's9' }))).toEqual([]);
+    expect(after((s) => s.in({ is: 'peer', ...s1, state: 'disconnected' }))).toEqual(['restart']);
+    expect(after((s) => s.in({ is: 'peer', ...s1, state: 'disconnected' }).in({ is: 'peer', ...s1, state: 'connected' }))).toEqual([]);
+    expect(after((s) => s.in({ is: 'peer', ...s1, state: 'failed' }))).toEqual(['restart']);
+    expect(after((s) => {
+      s.in(media);
+      s.now += 1500;
+      s.in(media).in(media);
+    })).toEqual(['restart']);
+    expect(after((s) => { s.now += 40_000; })).toEqual(['restart']);
+    expect(after((s) => s.in({ is: 'network' }).in({ is: 'restart', ...s1 }).in({ is: 'network' }))).toEqual(['restart']);
+  });
+
+  it('asks again after 1, 2, 4 s, and at once when the broker is back', () => {
+    const s = mending(new Scene().live().in({ is: 'network' }), 'asking');
+    const at: number[] = [];
+    while (s.now < 10_000) if (s.pass(250).effects.some((e) => e.do === 'offer')) at.push(s.now);
+    expect(at).toEqual([1000, 3000, 7000]);
+    s.in({ is: 'broker', up: false });
+    expect(s.pass(10_000).does).toEqual([]);
+    expect(s.in({ is: 'broker', up: true }).does).toEqual(['offer s1', 'candidates s1']);
+  });
+
+  it('tries other restarts while none finds a way, then a new session', () => {
+    const s = mending(new Scene().live().in({ is: 'peer', ...s1, state: 'failed' }), 'answered');
+    expect(s.pass(8250).does).toEqual(['restart s1']);
+    mending(s, 'answered', 2);
+    expect(s.in({ is: 'media', ...s1, packets: 10, received: 1, decoded: 1 }).watch.state).toHaveProperty('mend');
+    expect(s.pass(21_000).does).toEqual(['restart s1', 'restart s1', 'bye s1', 'close s1', 'open s2']);
+  });
+
+  it('a new way by which no picture comes is given up sooner', () => {
+    const s = mending(new Scene().live().in({ is: 'network' }), 'answered');
+    for (let i = 0; i < 6; i++) s.in({ is: 'media', ...s1, packets: -1, received: -1, decoded: 1 }).pass(1000);
+    expect(s.watch.losses).toBe(1);
+  });
+
+  it('the control channel will do where the camera has no picture', () => {
+    const s = mending(new Scene().live().in({ is: 'source', ...s1, source: { state: 'lost', text: '' } }).in({ is: 'restart', ...s1 }), 'answered');
+    const media = { is: 'media', ...s1, packets: 0, received: 0, decoded: 0 } as const;
+    s.in(media).in({ ...media, alive: 3 });
+    expect(s.watch.state).not.toHaveProperty('mend');
+  });
+
+  it('a session that the camera has ended is followed by a new one at once', () => {
+    for (const reason of ['no_session', 'bad_sdp', 'session_in_use', 'internal']) {
+      const s = mending(new Scene().live().in({ is: 'network' }), 'asking');
+      expect(s.in({ is: 'refused', re: 'offer', ...s1, reason, text: '' }).does).toEqual(['bye s1', 'close s1', 'open s2']);
+    }
+    const patient = mending(new Scene().live().in({ is: 'network' }), 'asking');
+    expect(patient.in({ is: 'refused', re: 'offer', ...s1, reason: 'too_many', text: '' }).pass(9750).does).toEqual([]);
+    expect(patient.pass(250).does).toEqual(['offer s1', 'candidates s1']);
+  });
+
+  it('does not wait for a camera that is known to be away', () => {
+    const s = mending(new Scene().live().in({ is: 'peer', ...s1, state: 'failed' }), 'asking').presence(false);
+    expect(s.watch.state).toEqual({ is: 'waiting', for: 'online' });
+    // ... but a picture that still comes is worth more than what the broker says.
+    expect(mending(new Scene().live().in({ is: 'network' }), 'asking').presence(false).watch.state).not.toHaveProperty('mend');
   });
 });
 
@@ -293,7 +393,8 @@ it('whatever happens: one session at a time, each closed once, and no offer with
         { is: 'refused', re: 'offer', session, reason: ['full', 'version', 'internal', 'no_h264'][random(4)]!, text: '' },
         { is: 'peer', session, state: (['connected', 'connected', 'disconnected', 'failed'] as const)[random(4)]! },
         { is: 'media', session, packets: random(9), received: random(9), decoded: random(2) },
-        { is: 'picture', session }, { is: 'farewell', session }, { is: 'network' }, { is: 'again' },
+        { is: 'picture', session }, { is: 'farewell', session }, { is: 'network' }, { is: 'restart', session },
+        { is: 'offered', session, restart: watch.restarts, sdp: 'o' }, { is: 'answer', session, restart: watch.restarts, sdp: 'a' }, { is: 'again' },
         { is: 'source', session, source: { state: random(2) ? 'live' : 'lost', text: '' } },
         { is: 'hidden', hidden: random(4) === 0 },
       ];

@@ -28,6 +28,10 @@ export interface BrokerEvents {
 const REFUSED = new Set([4, 5, 134, 135]);
 const KEEP_ALIVE = 30; // s
 const CONNECT_TIMEOUT = 10_000;
+/** An acknowledgement takes one round trip. When the network has just changed, the old connection is dead more often than slow. */
+const ACK_WITHIN = 6000;
+const ACK_WITHIN_IN_DOUBT = 1000;
+const MOST_DOUBTS = 3;
 
 export class Broker {
   state: BrokerState = { is: 'closed' };
@@ -36,6 +40,8 @@ export class Broker {
   #topics = new Set<string>();
   #tries = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #ack: { timer: ReturnType<typeof setTimeout>; at: number } | undefined;
+  #doubts = 0; // times that nothing came, since something did
 
   constructor(
     readonly url: string, readonly needsLogin: boolean, private credentials: Credentials | undefined,
@@ -70,7 +76,17 @@ export class Broker {
     const payload = JSON.stringify(message);
     if (new TextEncoder().encode(payload).byteLength > MESSAGE_MAX) return false;
     this.#client.publish(topic, payload, { qos: 1 }, () => {});
+    this.#expect(ACK_WITHIN);
     return true;
+  }
+
+  /** The network may be another one: waits only shortly for a sign of life, then connects anew. */
+  doubt(): void {
+    if (this.state.is === 'down') this.#connect();
+    else if (this.state.is === 'up') {
+      this.#client?.sendPing();
+      this.#expect(ACK_WITHIN_IN_DOUBT * 2 ** this.#doubts);
+    }
   }
 
   /**
@@ -83,6 +99,7 @@ export class Broker {
 
   close(): void {
     clearTimeout(this.#timer);
+    clearTimeout(this.#ack?.timer);
     const client = this.#client;
     this.#client = undefined;
     client?.end(); // not by force: what has just been published goes out first
@@ -111,6 +128,12 @@ export class Broker {
       this.#tries = 0;
       this.#become({ is: 'up' }, () => this.#subscribe([...this.#topics]));
     });
+    client.on('packetreceive', () => {
+      if (!current()) return;
+      this.#doubts = 0;
+      clearTimeout(this.#ack?.timer);
+      this.#ack = undefined;
+    });
     client.on('message', (topic, payload) => current() && this.on.message(topic, payload));
     client.on('error', (e) => {
       const code = 'code' in e ? Number(e.code) : 0;
@@ -128,6 +151,21 @@ export class Broker {
     });
   }
 
+  /** Something must come by then. */
+  #expect(within: number): void {
+    const at = performance.now() + within;
+    if (this.#ack && this.#ack.at <= at) return;
+    clearTimeout(this.#ack?.timer);
+    const timer = setTimeout(() => {
+      this.#ack = undefined;
+      if (this.state.is !== 'up') return;
+      this.#doubts = Math.min(MOST_DOUBTS, this.#doubts + 1);
+      this.#drop();
+      this.#connect();
+    }, within);
+    this.#ack = { timer, at };
+  }
+
   #subscribe(topics: string[]): void {
     if (topics.length === 0) return;
     this.#client?.subscribe(topics, { qos: 1 }, (_error, _granted, packet) => {
@@ -137,6 +175,8 @@ export class Broker {
 
   #drop(): void {
     clearTimeout(this.#timer);
+    clearTimeout(this.#ack?.timer);
+    this.#ack = undefined;
     const client = this.#client;
     this.#client = undefined;
     client?.end(true);

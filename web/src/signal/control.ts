@@ -14,6 +14,7 @@ export type ControlFromCamera =
   | ({ type: 'camera' } & Source)
   | { type: 'stats'; numbers: Numbers }
   | { type: 'stream'; id: string; text: string }
+  | { type: 'restart'; text: string }
   | { type: 'bye' };
 
 export type ControlToCamera =
@@ -51,6 +52,7 @@ export function parseControl(raw: unknown): ControlFromCamera | undefined {
     case 'stream':
       if (typeof m.id !== 'string' || m.id === '') return undefined;
       return { type: 'stream', id: m.id, text: text(m.text) };
+    case 'restart': return { type: 'restart', text: text(m.text) };
     case 'bye': return { type: 'bye' };
     default: return undefined;
   }

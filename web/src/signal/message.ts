@@ -25,18 +25,21 @@ export interface Welcome {
 }
 /** Other servers or credentials while a session goes on; `ttl`: so many seconds the credentials are good. */
 export interface Ice { type: 'ice'; session: string; ice: IceServer[]; ttl?: number }
-export interface Answer { type: 'answer'; session: string; sdp: string; note?: string }
+/** `restart`: which ICE restart it answers; none: the first offer */
+export interface Answer { type: 'answer'; session: string; restart?: number; sdp: string; note?: string }
 export interface CameraCandidate { type: 'candidate'; session: string; candidate: Candidate }
+/** The camera needs new ways. */
+export interface Restart { type: 'restart'; session: string; text: string }
 export interface End { type: 'end'; session: string; reason: string; text: string }
 export interface Refused { type: 'refused'; re: string; session?: string; reason: string; text: string }
 export interface Event { type: 'event'; event: string; text: string }
 
 export type Status = Online | Offline;
-export type FromCamera = Status | Welcome | Ice | Answer | CameraCandidate | End | Refused | Event;
+export type FromCamera = Status | Welcome | Ice | Answer | CameraCandidate | Restart | End | Refused | Event;
 
 export type ToCamera = { v: number; from: string } & (
   | { type: 'hello' }
-  | { type: 'offer'; session: string; stream?: string; sdp: string }
+  | { type: 'offer'; session: string; stream?: string; restart?: number; sdp: string }
   | { type: 'candidate'; session: string; candidate: Candidate }
   | { type: 'bye'; session: string }
 );
@@ -46,8 +49,11 @@ export type ToCamera = { v: number; from: string } & (
 export function hello(from: string): ToCamera {
   return { v: VERSION, type: 'hello', from };
 }
-export function offer(from: string, session: string, sdp: string, stream?: string): ToCamera {
-  return { v: VERSION, type: 'offer', from, session, ...(stream === undefined ? {} : { stream }), sdp };
+/** `restart` counts the ICE restarts of a session; 0 is its first offer. */
+export function offer(from: string, session: string, sdp: string, stream?: string, restart = 0): ToCamera {
+  return {
+    v: VERSION, type: 'offer', from, session, ...(stream === undefined ? {} : { stream }), ...(restart > 0 && { restart }), sdp,
+  };
 }
 export function candidate(from: string, session: string, candidate: Candidate): ToCamera {
   return { v: VERSION, type: 'candidate', from, session, candidate };
@@ -81,12 +87,13 @@ export function parse(raw: Uint8Array): FromCamera | undefined {
       return { type: 'ice', session: m.session, ice: iceServers(m.ice), ...maybeNumber('ttl', m.ttl) };
     case 'answer':
       if (!isId(m.session) || typeof m.sdp !== 'string') return undefined;
-      return { type: 'answer', session: m.session, sdp: m.sdp, ...maybeText('note', m.note) };
+      return { type: 'answer', session: m.session, sdp: m.sdp, ...maybeNumber('restart', m.restart), ...maybeText('note', m.note) };
     case 'candidate': {
       const candidate = iceCandidate(m.candidate);
       if (!isId(m.session) || candidate === undefined) return undefined;
       return { type: 'candidate', session: m.session, candidate };
     }
+    case 'restart': return isId(m.session) ? { type: 'restart', session: m.session, text: text(m.text) } : undefined;
     case 'end':
       if (!isId(m.session) || typeof m.reason !== 'string') return undefined;
       return { type: 'end', session: m.session, reason: m.reason, text: text(m.text) };

@@ -4,7 +4,7 @@ import { DetailsPanel } from './panel';
 import { h, icon, iconButton, setData, setText } from './dom';
 import { Quality } from './quality';
 
-export interface LiveActions { back(): void; again(): void; quality(stream: string): void }
+export interface LiveActions { back(): void; again(): void; quality(stream: string): void; relay(only: boolean): void }
 const IDLE_AFTER = 3000;
 
 export class LiveView {
@@ -25,7 +25,7 @@ export class LiveView {
   constructor(camera: string, private readonly actions: LiveActions) {
     this.video.muted = true;
     this.video.disableRemotePlayback = true;
-    this.panel = new DetailsPanel(() => this.toggleDetails());
+    this.panel = new DetailsPanel(() => this.toggleDetails(), actions.relay);
     this.quality = new Quality(actions.quality);
     this.#again = h('button', { class: 'plain', id: 'again', text: 'Try now', attributes: { type: 'button' }, on: { click: actions.again } });
     this.#full = iconButton('full', 'Full screen (f)', 'fullscreen', () => this.toggleFull());

@@ -8,11 +8,20 @@ export class DetailsPanel {
   #rows = new Map<string, { row: HTMLElement; value: HTMLElement; how: HTMLElement }>();
   #none = h('p', { class: 'hint', text: 'Nothing to tell yet: there is no connection.' });
 
-  constructor(onClose: () => void) {
+  #relay = h('input', { id: 'relay-only', attributes: { type: 'checkbox' } });
+
+  constructor(onClose: () => void, relay: (only: boolean) => void) {
+    this.#relay.addEventListener('change', () => relay(this.#relay.checked));
     this.element = h('aside', { class: 'details', id: 'details', attributes: { 'aria-label': 'Details' } },
       h('header', {}, h('h2', { text: 'Details' }), iconButton('close', 'Close details (d)', 'details-close', onClose)),
-      this.#none, this.#list);
+      this.#none, this.#list,
+      h('label', { class: 'check' }, this.#relay, h('span', { text: 'Only through a TURN server' })),
+      h('p', { class: 'hint', text: 'Then the camera and this device do not learn each other’s addresses.' }));
     this.element.hidden = true;
+  }
+
+  set relayOnly(only: boolean) {
+    this.#relay.checked = only;
   }
 
   get open(): boolean {

@@ -1,0 +1,67 @@
+//! A viewer that changes its network, or falls silent: its session goes on.
+
+use std::time::{Duration, Instant};
+
+use tracing::debug;
+
+use super::control::ToViewer;
+use super::watching::Watching;
+use super::ways::Ways;
+use crate::hub::Subscription;
+use crate::signal::message::{Refusal, RefusedReason, Response};
+
+/// While pictures are sent, a viewer's RTCP comes at least once a second; after this without any, none are sent.
+const SILENCE: Duration = Duration::from_secs(2);
+
+impl Watching<'_> {
+    /// Takes the viewer's new ways. The connection, its keys and its channel stay.
+    pub(super) async fn restart(&mut self, restart: u32, sdp: String) {
+        debug!("restarting ICE, number {restart}");
+        let ways = &mut self.progress.ways;
+        *ways = Ways::default();
+        ways.theirs.told(&sdp);
+        let session = self.session;
+        self.answer = match self.peer.restart(sdp).await {
+            Ok(sdp) => {
+                ways.ours.told(&sdp);
+                Response::Answer { session, restart, sdp, note: None }
+            }
+            Err(e) => {
+                debug!("an ICE restart could not be done: {e}");
+                let reason = if e.offer { RefusedReason::BadSdp } else { RefusedReason::Internal };
+                let text = "The connection could not be restarted; offer a new session.".into();
+                Response::Refused(Refusal { re: "offer".into(), session: Some(session), reason, text })
+            }
+        };
+        self.context.outbox.send(self.viewer, &self.answer);
+    }
+
+    /// Asks the viewer for an ICE restart; by both ways, since either may be the one that still works.
+    pub(super) async fn ask_for_restart(&self, text: &str) {
+        let text = text.to_owned();
+        self.peer.say(&ToViewer::Restart { text: text.clone() }).await;
+        self.context.outbox.send(self.viewer, &Response::Restart { session: self.session, text });
+    }
+
+    /// Whether nothing comes back of what is sent. Then it would only fill a path that may be dead, or another's.
+    pub(super) fn is_deaf(&mut self, subscription: &Subscription) -> bool {
+        let progress = &mut self.progress;
+        let silent = self.peer.pulse.silence() > SILENCE;
+        match progress.deaf_since {
+            // A viewer to whom nothing was sent had nothing to report on.
+            None if silent && progress.sending_since.is_some_and(|since| since.elapsed() > SILENCE) => {
+                debug!("nothing comes back: no pictures till it does");
+                progress.deaf_since = Some(Instant::now());
+                progress.gate.missed(0);
+            }
+            Some(_) if !silent => {
+                progress.deaf_since = None;
+                // It starts to count anew.
+                progress.sending_since = None;
+                subscription.want_key_frame();
+            }
+            _ => {}
+        }
+        progress.deaf_since.is_some()
+    }
+}
