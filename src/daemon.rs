@@ -13,6 +13,7 @@ use tracing::{info, warn};
 use crate::config::{Config, ConfigError, Loaded};
 use crate::hub::Rates;
 use crate::identity::Identity;
+use crate::interfaces::Own;
 #[cfg(feature = "local")]
 use crate::local::{self, Listed};
 use crate::media::stream::PerStream;
@@ -66,6 +67,8 @@ impl Daemon {
         let settings = lobby::Settings { boot, max_viewers: config.viewers.max };
         let context =
             viewer::Context { hub, outbox: outbox.clone(), certificate: identity.certificate, transport, ice };
+        let roaming = roam(context.transport.addresses(), outbox.clone());
+        tokio::spawn(stop_lobby.clone().run_until_cancelled_owned(roaming));
         let service = service::run(context.hub.clone(), outbox.clone(), stop_lobby.clone());
         let broken = CancellationToken::new();
         let guard = broken.clone().drop_guard();
@@ -111,6 +114,18 @@ impl Daemon {
             }
         };
         lobby.and(herald).and(service).and(camera)
+    }
+}
+
+/// Connects anew to the broker when an address of this machine is gone, since the connection may have been by that one.
+async fn roam(mut addresses: tokio::sync::watch::Receiver<Vec<Own>>, outbox: Outbox) {
+    let mut before: Vec<_> = addresses.borrow_and_update().iter().map(|own| own.ip).collect();
+    while addresses.changed().await.is_ok() {
+        let now: Vec<_> = addresses.borrow_and_update().iter().map(|own| own.ip).collect();
+        if before.iter().any(|ip| !now.contains(ip)) {
+            outbox.reconnect();
+        }
+        before = now;
     }
 }
 

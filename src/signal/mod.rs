@@ -77,6 +77,13 @@ impl Outbox {
         }
     }
 
+    /// The network is another one: what was connected by the old one may be dead without knowing it.
+    pub fn reconnect(&self) {
+        if let Self::Mqtt(out) = self {
+            out.reconnect();
+        }
+    }
+
     /// Says goodbye to the broker: offline status, then disconnect. Waits for it, but not long.
     pub async fn close(&self) {
         if let Self::Mqtt(out) = self {

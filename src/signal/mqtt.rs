@@ -58,6 +58,8 @@ struct Inner {
     connected: AtomicBool,
     closing: AtomicBool,
     closed: Notify,
+    /// The network is another one.
+    moved: Notify,
     intake: Intake,
     /// Where what is published on the topic `ice` goes, when somebody wants it.
     ice: Option<watch::Sender<Vec<u8>>>,
@@ -89,6 +91,7 @@ pub fn open(
         connected: AtomicBool::new(false),
         closing: AtomicBool::new(false),
         closed: Notify::new(),
+        moved: Notify::new(),
         intake,
         ice,
     });
@@ -134,7 +137,10 @@ impl Inner {
     async fn run(self: Arc<Self>, mut connection: EventLoop, scheme: BrokerScheme) {
         let mut losses = Losses::default();
         loop {
-            let lost = self.run_once(&mut connection, &mut losses, scheme).await;
+            let lost = tokio::select! {
+                lost = self.run_once(&mut connection, &mut losses, scheme) => Some(lost),
+                () = self.moved.notified() => None,
+            };
             self.connected.store(false, Ordering::Relaxed);
             if self.closing.load(Ordering::Relaxed) {
                 break;
@@ -142,6 +148,11 @@ impl Inner {
             // What was still heard may say why; the rest that the library remembers can block the next connection.
             let state = std::mem::replace(&mut connection.state, MqttState::new(IN_FLIGHT, false));
             state.events.into_iter().for_each(|event| self.event(event));
+            let Some(lost) = lost else {
+                debug!("signal: the network changed; connecting anew");
+                connection.clean();
+                continue;
+            };
             debug!("signal: {lost:?}");
             if losses.count == 0 {
                 warn!("signal: no connection to the broker ({scheme:?}): {}; trying again", explain(&lost));
@@ -275,6 +286,10 @@ impl Outbox {
 
     pub(super) fn is_connected(&self) -> bool {
         self.0.connected.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn reconnect(&self) {
+        self.0.moved.notify_waiters();
     }
 
     pub(super) async fn close(&self) {

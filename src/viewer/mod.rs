@@ -154,6 +154,7 @@ pub async fn run(
         never = renew(&context, viewer, session) => match never {},
     };
     let peer = watching.peer;
+    let path = peer.path();
     let (why, reason) = match end {
         Leave::Bye => ("the viewer said bye".into(), None),
         Leave::End(reason, text) => {
@@ -162,7 +163,11 @@ pub async fn run(
         }
     };
     peer.close().await;
-    info!("left after {:.0} s: {why}", start.elapsed().as_secs_f64());
+    let way = path.map(|report| match report.relayed {
+        0 => format!("; {}", report.path.text()),
+        bytes => format!("; {}, {:.1} MB by relays", report.path.text(), bytes as f64 / 1e6),
+    });
+    info!("left after {:.0} s: {why}{}", start.elapsed().as_secs_f64(), way.unwrap_or_default());
     ended(connected, reason)
 }
 

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use tracing::debug;
 
+use super::Leave;
 use super::control::ToViewer;
 use super::watching::Watching;
 use super::ways::Ways;
@@ -14,6 +15,15 @@ use crate::signal::message::{Refusal, RefusedReason, Response};
 const SILENCE: Duration = Duration::from_secs(2);
 
 impl Watching<'_> {
+    /// No connection came about; why, as far as it is known here.
+    pub(super) fn no_way(&self) -> Leave {
+        let mut why = self.progress.ways.why();
+        for trouble in self.peer.relay_troubles() {
+            why += &format!(" {trouble}");
+        }
+        Leave::failed(&why)
+    }
+
     /// Takes the viewer's new ways. The connection, its keys and its channel stay.
     pub(super) async fn restart(&mut self, restart: u32, sdp: String) {
         debug!("restarting ICE, number {restart}");

@@ -112,6 +112,7 @@ impl Watching<'_> {
         let mut tick = tokio::time::interval(Duration::from_secs(1));
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let pulse = self.peer.pulse.clone();
+        let mut addresses = self.context.transport.addresses();
         let mut connected = false;
         // What changed since the offer was looked at counts too.
         self.status.mark_changed();
@@ -132,6 +133,12 @@ impl Watching<'_> {
                         let why = self.progress.why.take();
                         self.say_stream(subscription.stream(), why).await;
                         if let Some(end) = self.picture(picture, &subscription).await { break end }
+                    }
+                }
+                Ok(()) = addresses.changed() => {
+                    // At least one may be the one by which the pictures go.
+                    if self.progress.phase != Phase::Connecting {
+                        self.ask_for_restart("The camera's network changed.").await;
                     }
                 }
                 () = pulse.key_wanted() => subscription.want_key_frame(),
@@ -181,7 +188,7 @@ impl Watching<'_> {
             }
             Some(PeerEvent::Failed) | None => {
                 return Some(match self.progress.phase {
-                    Phase::Connecting => Leave::failed(&self.progress.ways.why()),
+                    Phase::Connecting => self.no_way(),
                     _ => Leave::End(EndReason::Lost, "The connection to the viewer broke.".into()),
                 });
             }
@@ -292,7 +299,7 @@ impl Watching<'_> {
     async fn check(&mut self, stream: StreamId) -> Option<Leave> {
         if self.progress.phase == Phase::Connecting {
             let late = self.start.elapsed() > CONNECT_TIMEOUT;
-            return late.then(|| Leave::failed(&self.progress.ways.why()));
+            return late.then(|| self.no_way());
         }
         if self.progress.sent.pictures == 0 {
             self.progress.sending_since = None;
