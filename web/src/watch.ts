@@ -294,9 +294,10 @@ export class Watch {
     } else this.state = { ...s, mend };
   }
 
-  /** The broker is back: what went to the one before may be lost. */
+  /** The broker is back: what went to the one before may be lost, and what was found out of another network is of no use. */
   #sayAgain(s: Live, mend: Mends.Mend, now: number): void {
-    if (mend.step === 'asking') this.#askMend(s, { ...mend, sent: 0 }, now);
+    if (!Mends.serves(mend, now)) this.#mend(s, now);
+    else if (mend.step === 'asking') this.#askMend(s, { ...mend, sent: 0 }, now);
     else if (mend.step === 'answered') this.#do('candidates', s.session);
   }
 

@@ -50,7 +50,10 @@ export function describe({ state, broker, presence, source, now, ways }: Scene):
       return { title: 'Waiting for the first picture…', tone: 'busy' };
     case 'pausing': {
       const s = Math.ceil((state.until - now) / 1000);
-      const why = state.why.reason === 'failed' ? [state.why.text, ways].filter(Boolean).join(' ') : state.why.text;
+      const { reason, text } = state.why;
+      // Both sides may say that there is no TURN server; once is enough.
+      const twice = text.includes('[[ice]]') && ways?.includes('[[ice]]') && !ways.includes('refused');
+      const why = reason === 'failed' && !twice ? [text, ways].filter(Boolean).join(' ') : text;
       return { ...because(state.why), more: join(why, s > 0 ? `Trying again in ${s} s.` : 'Trying again…'), again: true };
     }
     case 'stopped': return { ...because(state.why), ...stopped(state.why), again: state.why.reason !== 'unsupported' };

@@ -216,14 +216,21 @@ describe('mending', () => {
     expect(after((s) => s.in({ is: 'network' }).in({ is: 'restart', ...s1 }).in({ is: 'network' }))).toEqual(['restart']);
   });
 
-  it('asks again after 1, 2, 4 s, and at once when the broker is back', () => {
+  it('asks again after 1, 2, 4 s', () => {
     const s = mending(new Scene().live().in({ is: 'network' }), 'asking');
     const at: number[] = [];
     while (s.now < 10_000) if (s.pass(250).effects.some((e) => e.do === 'offer')) at.push(s.now);
     expect(at).toEqual([1000, 3000, 7000]);
-    s.in({ is: 'broker', up: false });
-    expect(s.pass(10_000).does).toEqual([]);
+  });
+
+  it('says it again when the broker is back at once, and looks for ways anew when that took longer', () => {
+    const s = mending(new Scene().live().in({ is: 'network' }), 'asking').in({ is: 'broker', up: false }).pass(750);
     expect(s.in({ is: 'broker', up: true }).does).toEqual(['offer s1', 'candidates s1']);
+    for (const step of ['asking', 'answered'] as const) {
+      const s = mending(new Scene().live().in({ is: 'network' }), step).in({ is: 'broker', up: false });
+      expect(s.pass(10_000).does).toEqual([]);
+      expect(s.in({ is: 'broker', up: true }).does).toEqual(['restart s1']);
+    }
   });
 
   it('tries other restarts while none finds a way, then a new session', () => {
