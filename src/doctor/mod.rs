@@ -6,6 +6,7 @@
 pub mod broker;
 pub mod choice;
 pub mod finding;
+pub mod ice;
 pub mod machine;
 pub mod nodes;
 pub mod picture;
@@ -204,15 +205,11 @@ fn configured(config: &Config, board: &Board, report: &mut Report<'_>) {
     report.add(picture::judge(&runtime.block_on(picture::watch(config.camera.clone(), config.video.clone()))));
     report.look("the broker");
     report.add(runtime.block_on(broker::examine(config.signal.mqtt.as_ref(), camera_id)));
-    report.add([ice(config)]);
+    report.look("STUN and TURN servers");
+    report.add(runtime.block_on(ice::examine(&config.ice)));
     report.add([port(config)]);
     // A camera's thread that hangs must not hold us up.
     runtime.shutdown_background();
-}
-
-/// Which servers there are.
-fn ice(config: &Config) -> Finding {
-    Finding::note("ice", Area::Ice, crate::config::describe_ice(&config.ice))
 }
 
 /// Whether `run --local` could listen.

@@ -3,10 +3,14 @@
 //! [`Ice`] is the door: [`Ice::mint`] gives the servers as they are now, [`Ice::changed`] says when there are others.
 //! Secrets stay in here; what leaves is good for minutes, or is what the config or a service gives to everyone.
 
+pub mod ask;
 pub mod delivered;
 pub mod dial;
 pub mod fetch;
+pub mod frame;
 mod rest;
+mod stun;
+pub mod tunnel;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,7 +24,7 @@ use crate::config::{self, IceLogin, IceScheme, IceUrl, RootsError, Secret, Secre
 use crate::signal::message::IceServer;
 use crate::trust::{SessionId, ViewerId};
 use delivered::Delivered;
-use fetch::Fetcher;
+use fetch::{FetchError, Fetcher};
 
 /// The servers, and what makes credentials for them. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -108,6 +112,26 @@ pub struct Minted {
     pub renew: Option<Duration>,
 }
 
+/// What [`Ice::list`] finds.
+#[derive(Debug)]
+pub enum Listed {
+    /// At least one.
+    Servers(Vec<Server>),
+    /// They come by the broker, which is not asked.
+    ByBroker,
+}
+
+/// Why [`Ice::list`] finds nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum Asked {
+    /// The config's files.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The service.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+}
+
 /// Why `[[ice]]` cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -151,6 +175,27 @@ impl Ice {
             services.push(Service { source, tls });
         }
         Ok(Self(Arc::new(Inner { services, changed })))
+    }
+
+    /// The servers of one `[[ice]]`, with credentials for a camera, to be looked at; a service is asked for them once.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or a service gives none.
+    pub async fn list(config: &config::Ice) -> Result<Listed, Asked> {
+        let tls = tls(config, &mut None).map_err(OpenError::from)?;
+        match (config, tls) {
+            (config::Ice::Fetched(fetch), Some(tls)) => {
+                let delivered = Fetcher::open(fetch, tls.clone())?.fetch().await?;
+                let servers = delivered.servers.into_iter();
+                let server = |(urls, login)| Server { urls, login, tls: Some(tls.clone()) };
+                Ok(Listed::Servers(servers.map(server).collect()))
+            }
+            (config::Ice::Broker { .. }, _) => Ok(Listed::ByBroker),
+            (named, _) => {
+                let session = SessionId::random().map_err(|e| FetchError::from(dial::cause(&e)))?;
+                Ok(Listed::Servers(Self::open(std::slice::from_ref(named), None)?.mint(Who::Camera(session)).servers))
+            }
+        }
     }
 
     /// No servers at all.

@@ -23,10 +23,15 @@ impl Coturn {
 
     /// With user `u`, password `p`; it relays to this machine too.
     pub fn start_with(more: &[&str]) -> Self {
+        Self::start_tls(&[&["--no-tls"], more].concat())
+    }
+
+    /// The same, and TLS where `more` says how.
+    pub fn start_tls(more: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut command = Command::new("turnserver");
-        command.args(["-n", "--no-cli", "--no-tls", "--no-dtls", "--lt-cred-mech", "--user=u:p", "--realm=test"]);
+        command.args(["-n", "--no-cli", "--no-dtls", "--lt-cred-mech", "--user=u:p", "--realm=test"]);
         command.args([
             "--listening-ip=127.0.0.1",
             "--relay-ip=127.0.0.1",
