@@ -157,7 +157,11 @@ impl Inner {
             if losses.count == 0 {
                 warn!("signal: no connection to the broker ({scheme:?}): {}; trying again", explain(&lost));
             }
-            tokio::time::sleep(losses.next_wait()).await;
+            tokio::select! {
+                () = tokio::time::sleep(losses.next_wait()) => {}
+                // There may be a way again.
+                () = self.moved.notified() => {}
+            }
         }
         self.closed.notify_one();
     }
