@@ -6,10 +6,14 @@ mod broker_rig;
 use std::time::{Duration, Instant};
 
 use broker_rig::{CAM, Camera, ME, Mosquitto, Viewer, me, poll, topic};
+use lunette::config::Config;
 use lunette::signal::message::{EndReason, EventName, Request, Response};
-use lunette::trust::{MAX_MESSAGE, SessionId};
+use lunette::signal::mqtt::{self, Broker};
+use lunette::trust::{BootId, MAX_MESSAGE, SessionId};
+use lunette::turn::{Ice, Who};
 use rumqttc::v5::mqttbytes::{QoS, v5::LastWill};
 use rumqttc::v5::{AsyncClient, MqttOptions};
+use tokio::sync::watch;
 
 /// A message that only its text tells from others.
 fn end(text: &str) -> Response {
@@ -246,4 +250,44 @@ async fn two_of_one_name_do_not_spin() {
     poll("four seconds", || start.elapsed() > Duration::from_secs(4)).await;
     let connections = broker.connections();
     assert!((3..=20).contains(&connections), "{connections} connections");
+}
+
+/// What the fleet keeps for a camera: heard when it connects, at each change, and again after a loss.
+#[tokio::test]
+async fn servers_that_the_fleet_publishes_are_minted() {
+    let mut broker = Mosquitto::start().await;
+    let viewer = Viewer::at(&broker).await;
+    let list = |user: &str| {
+        let server = serde_json::json!({"urls": ["turn:turn.example.net"], "username": user, "credential": "c"});
+        serde_json::json!({"iceServers": [server], "ttl": 600}).to_string()
+    };
+    viewer.publish("ice", true, list("first")).await;
+    let url = format!("[signal.mqtt]\nurl = 'mqtt://127.0.0.1:{}'", broker.ports[0]);
+    let config = Config::parse(&format!("{url}\n[[ice]]\nfrom = 'broker'")).unwrap();
+    let (deliver, delivered) = watch::channel(Vec::new());
+    let ice = Ice::open(&config.ice, Some(delivered)).unwrap();
+    let mut changed = ice.changed();
+    let login = Broker::open(&config.signal.mqtt.unwrap()).unwrap();
+    let (_requests, _outbox) = mqtt::open(login, CAM.parse().unwrap(), BootId::random().unwrap(), Some(deliver));
+    let users = || {
+        let minted = ice.mint(Who::Viewer(me()));
+        minted.for_viewer().into_iter().filter_map(|server| server.username).collect::<Vec<_>>()
+    };
+    let mut next = async || tokio::time::timeout(Duration::from_secs(20), changed.changed()).await.unwrap().unwrap();
+    next().await;
+    assert_eq!(users(), ["first"]);
+    viewer.publish("ice", true, list("second")).await;
+    next().await;
+    assert_eq!(users(), ["second"]);
+    // The broker forgets what it kept; the camera does not.
+    broker.kill();
+    broker.run().await;
+    assert_eq!(users(), ["second"]);
+    let viewer = Viewer::at(&broker).await;
+    viewer.publish("ice", true, list("third")).await;
+    next().await;
+    assert_eq!(users(), ["third"]);
+    viewer.publish("ice", true, "").await;
+    next().await;
+    assert_eq!(users(), Vec::<String>::new());
 }
