@@ -6,10 +6,13 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::Stage;
+use common::replay::Replay;
 use common::watcher::{Fate, Watcher};
+use lunette::config::Config;
 use lunette::media::status::CameraState;
 use lunette::signal::message::Request;
 use lunette::trust::ViewerId;
+use lunette::turn::Ice;
 
 /// A session that ends must be gone by then; a viewer that vanished might be on its way to another network.
 const GONE: Duration = Duration::from_secs(35);
@@ -365,4 +368,35 @@ async fn when_no_connection_comes_about_the_viewer_hears_why_within_ten_seconds(
         "{end}"
     );
     stage.close().await;
+}
+
+/// `welcome` has the servers of now, and a running session hears of others.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_viewer_is_told_of_servers_and_of_others_while_it_watches() {
+    let list = |user: &str| {
+        // Nobody listens there, and nobody needs to.
+        let server = serde_json::json!({"urls": ["turn:127.0.0.1:9"], "username": user, "credential": "c"});
+        serde_json::json!({"iceServers": [server], "ttl": 600}).to_string().into_bytes()
+    };
+    let (deliver, delivered) = tokio::sync::watch::channel(list("first"));
+    let config = Config::parse("[[ice]]\nfrom = \"broker\"").unwrap();
+    let ice = Ice::open(&config.ice, Some(delivered)).unwrap();
+    ice.changed().wait_for(|count| *count > 0).await.unwrap();
+    let stage = Stage::with_ice(3, ice, Replay::start).await;
+    let mut watcher = joined(&stage).await;
+    watcher.request(&Request::Hello);
+    watcher.until("a welcome", |w| w.told("welcome").is_some()).await;
+    let welcome = watcher.told("welcome").unwrap();
+    assert_eq!(
+        (&welcome["ice"][0]["username"], welcome["ttl"].as_u64().map(|ttl| (560..=600).contains(&ttl))),
+        (&"first".into(), Some(true)),
+        "{welcome}"
+    );
+    assert_eq!(watcher.told("ice"), None);
+    deliver.send_replace(list("second"));
+    watcher.until("other servers", |w| w.told("ice").is_some()).await;
+    let other = watcher.told("ice").unwrap();
+    assert_eq!((&other["ice"][0]["username"], &other["session"]), (&"second".into(), &watcher.session.as_str().into()));
+    let seen = watcher.pictures.len();
+    watcher.until("more pictures", |w| w.pictures.len() > seen + 10).await;
 }

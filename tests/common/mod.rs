@@ -91,12 +91,20 @@ impl<C> Stage<C> {
         max_viewers: u16,
         camera: impl FnOnce(hub::Publisher, tokio::sync::watch::Receiver<hub::Demand>, CancellationToken) -> C,
     ) -> Self {
+        Self::with_ice(max_viewers, Ice::none(), camera).await
+    }
+
+    pub async fn with_ice(
+        max_viewers: u16,
+        ice: Ice,
+        camera: impl FnOnce(hub::Publisher, tokio::sync::watch::Receiver<hub::Demand>, CancellationToken) -> C,
+    ) -> Self {
         let (publisher, hub, demand) = hub::open(PerStream { main: Bitrate::kbps(2000), low: Bitrate::kbps(400) });
         let stop = CancellationToken::new();
         let replay = camera(publisher, demand, stop.clone());
         let (requests, outbox, viewers, mut said) = loopback::open();
         let (transport, certificate) = (loopback(), Certificate::generate().unwrap());
-        let context = Context { hub: hub.clone(), outbox, certificate, transport: transport.clone(), ice: Ice::none() };
+        let context = Context { hub: hub.clone(), outbox, certificate, transport: transport.clone(), ice };
         let settings = lobby::Settings { boot: BootId::random().unwrap(), max_viewers };
         let lobby = tokio::spawn(lobby::run(settings, context, requests, stop.clone()));
 
