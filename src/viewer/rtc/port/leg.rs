@@ -13,11 +13,12 @@ use tracing::{debug, info, warn};
 use webrtc::runtime::{AsyncUdpSocket, Runtime, TokioRuntime};
 
 use super::super::lock;
-use super::super::servers::Server;
+use super::super::servers::{Server, Via};
 use super::batch::{Outlet, Queue};
 use super::line::Socket;
 use super::stun::{self, Kind};
 use super::{Port, read};
+use crate::turn::tunnel::{State, Target, Tunnel, TunnelSender};
 
 /// What waits while the way is being opened: the library asks again anyway.
 const EARLY: usize = 16;
@@ -52,6 +53,9 @@ pub(super) enum Trouble {
     /// What it says is not TURN.
     #[error("what it answers is not TURN")]
     NotTurn,
+    /// There is no tunnel to it.
+    #[error("{0}")]
+    Tunnel(String),
 }
 
 /// See the module.
@@ -76,6 +80,7 @@ struct Shared {
 enum Way {
     Opening(Vec<Vec<u8>>),
     Udp { outlet: Arc<Outlet>, queue: Arc<Queue>, server: SocketAddr },
+    Tunnel(TunnelSender),
     Closed,
 }
 
@@ -99,6 +104,7 @@ impl Leg {
         match &mut *lock(&self.shared.way) {
             Way::Opening(early) if early.len() < EARLY => early.push(contents.to_vec()),
             Way::Udp { outlet, queue, server } => outlet.send(queue, *server, None, contents),
+            Way::Tunnel(tunnel) => tunnel.send(contents),
             Way::Opening(_) | Way::Closed => {}
         }
     }
@@ -133,7 +139,13 @@ impl Shared {
                 self.trouble(Some(Trouble::Silent));
             }
         };
-        let (read, ()) = tokio::join!(self.udp(), silent);
+        let way = async {
+            match self.server.via {
+                Via::Stun | Via::Udp => self.udp().await,
+                Via::Tcp | Via::Tls => self.tunnel().await,
+            }
+        };
+        let (read, ()) = tokio::join!(way, silent);
         if let Err(trouble) = read {
             self.trouble(Some(trouble));
         }
@@ -157,6 +169,32 @@ impl Shared {
         drop(outlet);
         self.read(socket).await;
         Ok(())
+    }
+
+    /// Reads from a tunnel until the connection is gone; what was sent last frees nothing there, its end does.
+    async fn tunnel(&self) -> Result<(), Trouble> {
+        let Server { host, port, tls, via, .. } = &self.server;
+        let tls = tls.clone().filter(|_| *via == Via::Tls);
+        let mut tunnel = Tunnel::open(Target { host: host.clone(), port: *port, tls });
+        let sender = tunnel.sender();
+        if let Way::Opening(early) = std::mem::replace(&mut *lock(&self.way), Way::Tunnel(sender.clone())) {
+            early.iter().for_each(|message| sender.send(message));
+        }
+        let mut state = tunnel.state();
+        loop {
+            tokio::select! {
+                message = tunnel.recv() => if !self.take(&message) { return Ok(()) },
+                Ok(()) = state.changed() => {
+                    let broken = match &*state.borrow_and_update() {
+                        State::Broken(e) => Some(Trouble::Tunnel(e.to_string())),
+                        State::Connecting | State::Open => None,
+                    };
+                    if broken.is_some() {
+                        self.trouble(broken);
+                    }
+                }
+            }
+        }
     }
 
     fn connect(&self, server: SocketAddr) -> Option<Arc<dyn AsyncUdpSocket>> {
