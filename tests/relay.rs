@@ -81,7 +81,7 @@ async fn a_wrong_password_is_said() {
     assert!(camera.troubles()[0].contains("does not accept the user name and password"), "{:?}", camera.troubles());
     assert_eq!(camera.path().unwrap().path, Path::Direct, "it was not needed");
     // The right one works from the next restart on.
-    camera.use_servers(vec![coturn.server()]).await;
+    camera.use_servers(vec![coturn.server()]);
     watcher.restart();
     let relayed = |w: &Watcher| {
         w.said.iter().any(|m| m["candidate"]["candidate"].as_str().is_some_and(|c| c.contains("typ relay")))
@@ -106,5 +106,25 @@ async fn stun_tells_where_the_port_is_seen() {
     watcher.until("a picture", |w| !w.pictures.is_empty()).await;
     let told = format!("{:?}", watcher.said);
     assert!(!told.contains("typ host"), "{told}");
+    camera.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pictures_come_by_a_relay_that_is_reached_over_tcp() {
+    let coturn = Coturn::start();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let tcp = Server { via: Via::Tcp, ..coturn.server() };
+    let servers = vec![Server { port: closed, ..tcp.clone() }, tcp];
+    let camera = Bare::with(Ways { options: relay_only(), servers }).await;
+    let mut watcher = Watcher::join(camera.signal.clone()).await;
+    watcher.until("60 pictures", |w| w.pictures.len() >= 60).await;
+    let report = camera.path().unwrap();
+    assert_eq!(report.path, Path::RelayTcp);
+    assert!(report.relayed > 100_000, "{report:?}");
+    let troubles = camera.troubles();
+    assert!(troubles.len() == 1 && troubles[0].contains("over TCP"), "{troubles:?}");
+    let seen = watcher.pictures.len();
+    watcher.restart();
+    watcher.until("pictures again", |w| w.pictures.len() > seen + 60).await;
     camera.close().await;
 }

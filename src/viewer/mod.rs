@@ -11,6 +11,7 @@ mod watching;
 mod ways;
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
@@ -210,12 +211,12 @@ async fn prepare(context: &Context, stream: StreamId, attempt: Attempt) -> Resul
         };
         (reason, e.to_string())
     })?;
-    let servers = Server::each(&context.ice.mint(Who::Camera(attempt.offer.session)));
+    let (ice, who) = (context.ice.clone(), Who::Camera(attempt.offer.session));
     let settings = Settings {
         choice: &choice,
         certificate: &context.certificate,
         transport: &context.transport,
-        servers: &servers,
+        servers: Arc::new(move || Server::each(&ice.mint(who))),
         any_srtp: attempt.any_srtp,
         rate: context.hub.rates().main.ceiling,
     };

@@ -10,7 +10,7 @@ use lunette::signal::message::Candidate;
 use lunette::viewer::offer;
 use lunette::viewer::rtc::{Certificate, PathReport, Peer, PeerEvent, PortOptions, Scope, Server, Settings, Transport};
 use serde_json::{Value, json};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -30,7 +30,7 @@ pub struct Bare {
     pub events: Arc<Mutex<Vec<PeerEvent>>>,
     transport: Transport,
     now: Arc<Mutex<Now>>,
-    servers: mpsc::UnboundedSender<(Vec<Server>, oneshot::Sender<()>)>,
+    servers: Arc<Mutex<Vec<Server>>>,
     task: JoinHandle<()>,
     stop: CancellationToken,
 }
@@ -57,8 +57,8 @@ impl Bare {
         });
         let (events, stop) = (Arc::new(Mutex::new(Vec::new())), CancellationToken::new());
         let transport = Transport::open(ways.options).unwrap();
-        let (now, (servers, mut others)) =
-            (Arc::<Mutex<Now>>::default(), mpsc::unbounded_channel::<(Vec<Server>, oneshot::Sender<()>)>());
+        let (now, servers) = (Arc::<Mutex<Now>>::default(), Arc::new(Mutex::new(ways.servers)));
+        let current = servers.clone();
         let (said, out, token) = (events.clone(), signal.clone(), stop.clone());
         let (port, shown) = (transport.clone(), now.clone());
         let task = tokio::spawn(async move {
@@ -79,7 +79,7 @@ impl Bare {
                 choice: &choice,
                 certificate: &certificate,
                 transport: &port,
-                servers: &ways.servers,
+                servers: Arc::new(move || current.lock().unwrap().clone()),
                 any_srtp: true,
                 rate: lunette::media::units::Bitrate::kbps(2000),
             };
@@ -115,10 +115,6 @@ impl Bare {
                         }
                         said.lock().unwrap().push(event);
                     }
-                    Some((servers, done)) = others.recv() => {
-                        peer.use_servers(&servers).await.unwrap();
-                        let _ = done.send(());
-                    }
                     picture = pictures.next() => if let hub::Event::Picture(picture) = picture {
                         let _ = peer.send(&picture).await;
                     },
@@ -150,10 +146,8 @@ impl Bare {
     }
 
     /// Other servers, from the next restart on.
-    pub async fn use_servers(&self, servers: Vec<Server>) {
-        let (done, taken) = oneshot::channel();
-        let _ = self.servers.send((servers, done));
-        taken.await.unwrap();
+    pub fn use_servers(&self, servers: Vec<Server>) {
+        *self.servers.lock().unwrap() = servers;
     }
 
     pub async fn close(self) {

@@ -108,8 +108,10 @@ impl Transport {
     }
 }
 
+/// STUN and TURN servers with credentials that are good now: asked for at the start and at each restart.
+pub type Servers = Arc<dyn Fn() -> Vec<Server> + Send + Sync>;
+
 /// How to make a peer connection.
-#[derive(Debug)]
 pub struct Settings<'a> {
     /// How the stream is sent.
     pub choice: &'a Choice,
@@ -118,7 +120,7 @@ pub struct Settings<'a> {
     /// Through what it is sent.
     pub transport: &'a Transport,
     /// STUN and TURN servers.
-    pub servers: &'a [Server],
+    pub servers: Servers,
     /// Whether AES-CM is offered beside AES-GCM. GCM is the cheaper one on ARM, and taken only when offered alone.
     pub any_srtp: bool,
     /// The most that the streams have; the path is taken to be good for it until it is heard of.
@@ -130,6 +132,7 @@ pub struct Peer {
     connection: Arc<dyn PeerConnection>,
     track: Arc<TrackLocalStaticRTP>,
     line: Arc<Line>,
+    servers: Servers,
     said: Mutex<path::Viewer>,
     control: Control,
     payload_type: u8,
@@ -179,7 +182,7 @@ impl Peer {
             // A restart is asked for when addresses, NATs or relays are others than before.
             .with_discard_local_candidates_during_ice_restart(true)
             .build();
-        let line = settings.transport.0.line(settings.servers.to_vec());
+        let line = settings.transport.0.line((settings.servers)());
         let configuration = line.configuration().with_certificates(vec![settings.certificate.0.clone()]).build();
         let connection = PeerConnectionBuilder::new()
             .with_configuration(configuration)
@@ -200,6 +203,7 @@ impl Peer {
             track,
             control: handler.control.clone(),
             line,
+            servers: settings.servers.clone(),
             said: Mutex::default(),
             payload_type: settings.choice.payload_type,
             ssrc,
@@ -221,6 +225,9 @@ impl Peer {
     /// # Errors
     /// When the offer cannot be applied; then the connection is as it was, or fails on its own.
     pub async fn restart(&self, offer: String) -> Result<String, RtcError> {
+        self.line.set_servers((self.servers)());
+        let configuration = self.line.configuration().build();
+        self.connection.set_configuration(configuration).await.map_err(doing("taking other servers"))?;
         self.negotiate(offer).await
     }
 
@@ -238,16 +245,6 @@ impl Peer {
         }
         connection.set_local_description(answer).await.map_err(doing("applying the answer"))?;
         Ok(sdp)
-    }
-
-    /// Uses these servers, or these credentials, from the next restart on.
-    ///
-    /// # Errors
-    /// When the connection is closed.
-    pub async fn use_servers(&self, servers: &[Server]) -> Result<(), RtcError> {
-        self.line.set_servers(servers.to_vec());
-        let configuration = self.line.configuration().build();
-        self.connection.set_configuration(configuration).await.map_err(doing("taking other servers"))
     }
 
     /// Takes a way to reach the viewer. One that leads where nothing may be sent, or that is a name, is left out.
