@@ -15,6 +15,16 @@ export class Lab extends Stage {
   #at = { cam: 'A', view: 'B' };
   #families = { cam: 4, view: 4 };
 
+  /** Ends all of it, and leaves the network as the next one wants to find it. */
+  async close() {
+    for (const [host, home] of [['cam', 'A'], ['view', 'B']]) {
+      this.place(host, home);
+      this.family(host, 4);
+      this.net('nat', home, 'cone');
+    }
+    await super.close();
+  }
+
   /** `lab ARGS`: changes the network. */
   net(...args) {
     execFileSync(path.join(here, 'lab'), args.map(String), { stdio: ['ignore', 'pipe', 'inherit'] });
