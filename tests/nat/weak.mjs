@@ -92,7 +92,7 @@ async function measure(lab, wire, run, sender) {
   return rows;
 }
 
-const percentile = (sorted, p) => (sorted.length ? Math.round(sorted[Math.floor((sorted.length - 1) * p)]) : NaN);
+const percentile = (sorted, p) => (sorted.length ? Math.round(sorted[Math.floor((sorted.length - 1) * p)]) : '–');
 
 function judge(run, phase, frames, first, half, last, carried) {
   const whole = frames.filter(f => !f.corrupt);
