@@ -137,9 +137,9 @@ fn the_low_stream_follows_the_main_one() {
         let floors = Fixture::new(toml).config().video.floors();
         (floors.main.as_kbps(), floors.low.as_kbps())
     };
-    assert_eq!(floors(""), (500, 100));
+    assert_eq!(floors(""), (200, 100));
     assert_eq!(floors("[video]\nmin_bitrate = \"1M\"\nlow.min_bitrate = \"50k\""), (1000, 50));
-    assert_eq!(floors("[video]\nbitrate = \"100k\""), (50, 50));
+    assert_eq!(floors("[video]\nbitrate = \"100k\""), (100, 100));
     let wrong = error("[video]\nmin_bitrate = \"3M\"");
     assert!(wrong.starts_with("lunette.toml:2:15: a floor of 3 Mbit/s is above the bitrate, 2 Mbit/s"), "{wrong}");
     let wrong = error("[video.low]\nmin_bitrate = \"500k\"");

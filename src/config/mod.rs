@@ -115,7 +115,7 @@ pub struct Video {
     /// The encoder's target, and ceiling.
     pub bitrate: Bitrate,
     /// The encoder's floor: a viewer whose network takes less gets the low stream, or key frames only, and the others are
-    /// not slowed down. `None`: a quarter of `bitrate`.
+    /// not slowed down. `None`: 200 kbit/s.
     pub min_bitrate: Option<Bitrate>,
     /// What makes H.264 of raw pictures.
     pub encoder: Encoder,
@@ -162,7 +162,7 @@ pub struct Low {
     pub size: Option<Size>,
     /// The encoder's target; `None`: a fifth of the main stream's.
     pub bitrate: Option<Bitrate>,
-    /// The encoder's floor; `None`: a quarter of its target.
+    /// The encoder's floor; `None`: 100 kbit/s.
     pub min_bitrate: Option<Bitrate>,
 }
 
@@ -176,10 +176,10 @@ impl Video {
     /// Below what no stream's encoder goes, however little a viewer's network takes. Never above [`Self::bitrates`].
     pub fn floors(&self) -> PerStream<Bitrate> {
         let bitrates = self.bitrates();
-        let floor = |given: Option<Bitrate>, bitrate: Bitrate| {
-            given.unwrap_or(Bitrate::kbps(bitrate.as_kbps() / 4).max(Bitrate::MIN)).min(bitrate)
-        };
-        PerStream { main: floor(self.min_bitrate, bitrates.main), low: floor(self.low.min_bitrate, bitrates.low) }
+        PerStream {
+            main: self.min_bitrate.unwrap_or(Bitrate::kbps(200)).min(bitrates.main),
+            low: self.low.min_bitrate.unwrap_or(Bitrate::kbps(100)).min(bitrates.low),
+        }
     }
 
     /// The low stream's size beside a main stream of this size; `None`: there is none, or it would not be smaller, or so small

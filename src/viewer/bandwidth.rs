@@ -25,6 +25,8 @@ use loss::Loss;
 const STANDING: Duration = Duration::from_millis(25);
 /// A queue this long is too long, even if it does not grow.
 const LONG: Duration = Duration::from_millis(70);
+/// What a packet waits for itself, in bits: on a slow link that is much.
+const PACKET: f64 = 8_000.0;
 /// By so much a queue grows in [`delay::BEFORE`] before it is taken for growing.
 const GROWTH: Duration = Duration::from_millis(15);
 /// What is left of the rate that comes through, when the queue is too long; less still, to drain it within
@@ -33,6 +35,8 @@ const BACK_OFF: f64 = 0.92;
 const DRAINED_IN: f64 = 1.0;
 /// While draining at least this part of what comes through goes on.
 const TRICKLE: f64 = 0.5;
+/// The rate is not halved oftener.
+const BETWEEN_CUTS: Duration = Duration::from_millis(200);
 /// A rate that was too much is remembered so long.
 const MEMORY: Duration = Duration::from_secs(30);
 /// Beyond it by this factor without a queue, it is forgotten: the path has changed.
@@ -76,6 +80,8 @@ pub struct Estimator {
     too_much: Option<(f64, Instant)>,
     /// Since when no rate is known to be too much.
     free: Option<Instant>,
+    /// When it was last halved, or nearly.
+    cut: Option<Instant>,
     /// When it was last moved, or could have been.
     moved: Option<Instant>,
     heard: Option<Instant>,
@@ -95,6 +101,7 @@ impl Estimator {
             loss: Loss::default(),
             too_much: None,
             free: None,
+            cut: None,
             moved: None,
             heard: None,
             renewed: None,
@@ -159,27 +166,42 @@ impl Estimator {
 
     fn adapt(&mut self, now: Instant) {
         let (queue, growth) = (self.delay.queue(), self.delay.growth());
-        if queue > LONG || (queue > STANDING && growth > GROWTH) {
-            self.overuse(queue, now);
+        let packet = Duration::from_secs_f64((PACKET / self.rate).min(0.06));
+        let long = queue > LONG + packet;
+        if long || (queue > STANDING + packet && growth > GROWTH + packet / 2) {
+            self.overuse(queue, long, now);
         } else if let Some(kept) = self.loss.excess(now) {
             let through = self.rate * kept;
             self.too_much = Some((through, now));
             self.move_to(through, now);
-        } else if queue <= STANDING && !self.loss.is_high() {
+        } else if queue <= STANDING + packet && !self.loss.is_high() {
             self.rise(now);
         } else {
             self.moved = Some(now);
         }
     }
 
-    fn overuse(&mut self, queue: Duration, now: Instant) {
+    fn overuse(&mut self, queue: Duration, long: bool, now: Instant) {
         // What came while packets had to wait is what the link takes.
         let Some(through) = self.delay.busy_rate() else { return };
+        if self.cut.is_some_and(|at| now.saturating_duration_since(at) < BETWEEN_CUTS) && through * 2.0 < self.rate {
+            return;
+        }
+        // A link that stands still for a moment is not narrow.
+        let through = through.max(self.rate * 0.5);
+        if long {
+            self.cut = Some(now);
+        }
         let drain = (BACK_OFF - queue.as_secs_f64() / DRAINED_IN).max(TRICKLE);
         // One measurement is rough, and several of one queue are made of the same packets.
         let known = self.too_much.map(|(rate, _)| rate).filter(|rate| (0.7..1.4).contains(&(through / rate)));
         self.too_much = Some((known.map_or(through, |known| 0.7 * known + 0.3 * through), now));
-        self.move_to(self.rate.min(through * drain), now);
+        // A queue that is not long says less of the link than of the moment.
+        let least = if long { 0.0 } else { self.rate * 0.85 };
+        if long {
+            self.loss.explain(now);
+        }
+        self.move_to(self.rate.min((through * drain).max(least)), now);
     }
 
     fn rise(&mut self, now: Instant) {

@@ -38,6 +38,8 @@ pub(super) struct Loss {
     shares: VecDeque<Share>,
     /// What the path loses whatever is sent, and when that was found.
     own: Option<(f64, Instant)>,
+    /// What was sent before counts no more: it is known why it was lost.
+    explained: Option<Instant>,
     /// The loss before the last cut, when that was, and how many have done nothing.
     cut: Option<(f64, Instant, u8)>,
 }
@@ -47,8 +49,9 @@ impl Loss {
         if acks.is_empty() {
             return;
         }
-        let came = acks.iter().filter(|ack| ack.arrived.is_some()).count() as u32;
-        self.shares.push_back(Share { at: now, came, lost: acks.len() as u32 - came });
+        let counts = |ack: &&Ack| self.explained.is_none_or(|at| ack.sent >= at);
+        let (came, lost): (Vec<&Ack>, Vec<&Ack>) = acks.iter().filter(counts).partition(|ack| ack.arrived.is_some());
+        self.shares.push_back(Share { at: now, came: came.len() as u32, lost: lost.len() as u32 });
         while let Some(first) = self.shares.front() {
             let (age, (came, lost)) = (now.saturating_duration_since(first.at), self.counts());
             let enough = came + lost >= ENOUGH + first.came + first.lost;
@@ -57,6 +60,12 @@ impl Loss {
             }
             self.shares.pop_front();
         }
+    }
+
+    /// Too much was sent till now, and that has its consequences already.
+    pub(super) fn explain(&mut self, now: Instant) {
+        self.explained = Some(now);
+        self.shares.clear();
     }
 
     fn counts(&self) -> (u32, u32) {

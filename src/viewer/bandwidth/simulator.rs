@@ -156,7 +156,7 @@ impl Simulation {
         let Some(reading) = self.estimator.reading() else { return false };
         let oldest = self.flying.front().map(|f| f.ack.sent);
         let late = oldest.map(|sent| self.now.saturating_duration_since(sent).saturating_sub(reading.round_trip));
-        self.brake.holds(reading.queue, late)
+        self.brake.holds(self.now, reading.queue, late)
     }
 
     /// Runs for so many seconds.

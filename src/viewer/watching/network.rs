@@ -47,7 +47,7 @@ impl Watching<'_> {
         let (now, flow) = (Instant::now(), self.peer.link.flow());
         let network = &mut self.progress.network;
         let queue = flow.reading.map_or(Duration::ZERO, |reading| reading.queue);
-        let held = flow.reading.is_some() && network.brake.holds(queue, flow.in_flight(now));
+        let held = flow.reading.is_some() && network.brake.holds(now, queue, flow.in_flight(now));
         let old = now.saturating_duration_since(picture.at) > TOO_OLD;
         if held || old {
             if !network.held {
