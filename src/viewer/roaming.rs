@@ -14,6 +14,30 @@ use crate::signal::message::{Refusal, RefusedReason, Response};
 /// While pictures are sent, a viewer's RTCP comes at least once a second; after this without any, none are sent.
 const SILENCE: Duration = Duration::from_secs(2);
 
+/// The first word of it may go by a connection to the broker that is dead; the one that takes its place needs some
+/// round trips.
+const AGAIN: Duration = Duration::from_millis(300);
+/// So often it is said.
+const WORDS: u32 = 5;
+
+/// That the viewer should restart ICE.
+#[derive(Debug)]
+pub(super) struct Wish {
+    text: &'static str,
+    said: u32,
+    next: Instant,
+}
+
+impl Wish {
+    /// Waits until it is to be said again; for ever, where there is none.
+    pub(super) async fn due(wish: &Option<Self>) {
+        match wish {
+            Some(wish) => tokio::time::sleep_until(wish.next.into()).await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
 impl Watching<'_> {
     /// No connection came about; why, as far as it is known here.
     pub(super) fn no_way(&self) -> Leave {
@@ -27,6 +51,7 @@ impl Watching<'_> {
     /// Takes the viewer's new ways. The connection, its keys and its channel stay.
     pub(super) async fn restart(&mut self, restart: u32, sdp: String) {
         debug!("restarting ICE, number {restart}");
+        self.progress.wish = None;
         let ways = &mut self.progress.ways;
         *ways = Ways::default();
         ways.theirs.told(&sdp);
@@ -46,9 +71,21 @@ impl Watching<'_> {
         self.context.outbox.send(self.viewer, &self.answer);
     }
 
-    /// Asks the viewer for an ICE restart; by both ways, since either may be the one that still works.
-    pub(super) async fn ask_for_restart(&self, text: &str) {
-        let text = text.to_owned();
+    /// Asks the viewer for an ICE restart, until one comes.
+    pub(super) async fn wish_restart(&mut self, text: &'static str) {
+        self.progress.wish = Some(Wish { text, said: 0, next: Instant::now() });
+        self.wish_again().await;
+    }
+
+    /// By both ways, since either may be the one that still works.
+    pub(super) async fn wish_again(&mut self) {
+        let Some(wish) = &mut self.progress.wish else { return };
+        wish.next = Instant::now() + AGAIN * 2u32.pow(wish.said.min(WORDS));
+        wish.said += 1;
+        let text = wish.text.to_owned();
+        if wish.said >= WORDS {
+            self.progress.wish = None;
+        }
         self.peer.say(&ToViewer::Restart { text: text.clone() }).await;
         self.context.outbox.send(self.viewer, &Response::Restart { session: self.session, text });
     }

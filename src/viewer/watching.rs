@@ -12,6 +12,7 @@ use tracing::{debug, info};
 use super::adapt::Adapt;
 use super::control::{self, FromViewer, Stats, StreamName, ToViewer};
 use super::gate::Gate;
+use super::roaming::Wish;
 use super::rtc::{Peer, PeerEvent};
 use super::ways::Ways;
 use super::{Command, Context, Leave, told_to_leave};
@@ -76,6 +77,8 @@ pub(super) struct Progress {
     pub(super) sending_since: Option<Instant>,
     /// Since when nothing is sent, because nothing is heard.
     pub(super) deaf_since: Option<Instant>,
+    /// A restart that was asked for and has not come.
+    pub(super) wish: Option<Wish>,
     /// Which kinds of candidates were told.
     pub(super) ways: Ways,
     network: Network,
@@ -94,6 +97,7 @@ impl Progress {
             why: None,
             sending_since: None,
             deaf_since: None,
+            wish: None,
             ways,
             network,
         }
@@ -138,9 +142,10 @@ impl Watching<'_> {
                 Ok(()) = addresses.changed() => {
                     // At least one may be the one by which the pictures go.
                     if self.progress.phase != Phase::Connecting {
-                        self.ask_for_restart("The camera's network changed.").await;
+                        self.wish_restart("The camera's network changed.").await;
                     }
                 }
+                () = Wish::due(&self.progress.wish) => self.wish_again().await,
                 () = pulse.key_wanted() => subscription.want_key_frame(),
                 changed = self.status.changed() => match changed {
                     Ok(()) => {
@@ -174,6 +179,7 @@ impl Watching<'_> {
             Some(PeerEvent::Connected) => {
                 debug!("connected {} ms after the offer", self.start.elapsed().as_millis());
                 self.progress.phase = Phase::Live;
+                self.progress.wish = None;
                 self.peer.pulse.heard();
                 self.peer.link.renew();
                 subscription.want_key_frame();
@@ -181,7 +187,7 @@ impl Watching<'_> {
             Some(PeerEvent::Disconnected) => {
                 debug!("no sign of the viewer");
                 if self.progress.phase != Phase::Silent {
-                    self.ask_for_restart("The camera hears nothing of the viewer.").await;
+                    self.wish_restart("The camera hears nothing of the viewer.").await;
                 }
                 self.progress.phase = Phase::Silent;
                 self.progress.gate.missed(0);

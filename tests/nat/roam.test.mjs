@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { pictures } from '../browser/harness.mjs';
-import { Lab, seen } from './lab.mjs';
+import { broken, Lab, seen } from './lab.mjs';
 
 /** The aim is 2 s from the moment in which there is a way. What is far from it is a failure, also on a busy machine. */
 const BACK = 10_000;
@@ -68,7 +68,9 @@ async function survives(what, how, { within = BACK, before }) {
   assert.ok(took < within, `${what}: it took ${Math.round(took)} ms`);
   assert.equal(now.session, before.session, `${what}: the same session`);
   assert.equal(await page.evaluate(() => window.notReloaded), true);
-  assert.deepEqual((await pictures(page, 30)).filter(f => f.corrupt), []);
+  const shown = await pictures(page, 30);
+  const whole = shown.map(f => (f.corrupt ? 'corrupt' : Math.round(f.latencyMs)));
+  assert.deepEqual(broken(shown), [], `${what}: ${whole.join(' ')}`);
   return now;
 }
 
