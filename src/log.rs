@@ -8,8 +8,9 @@ use tracing_subscriber::fmt::time::Uptime;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// Libraries whose warnings are about every closed tab; what matters of them we say ourselves.
-const QUIET: [&str; 5] = ["webrtc=error", "rtc=error", "rtc_ice=error", "rmqtt=error", "rumqttc=error"];
+/// Libraries whose warnings are about every closed tab, and some of whose errors have addresses in them; what matters of
+/// them we say ourselves.
+const QUIET: [&str; 5] = ["webrtc=off", "rtc=off", "rtc_ice=off", "rmqtt=error", "rumqttc=error"];
 
 /// Starts logging.
 ///
