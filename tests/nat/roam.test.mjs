@@ -152,8 +152,8 @@ test('the TURN server dies: another one does it', async () => {
   assert.ok(used, `a relay: ${JSON.stringify(way)}`);
   await servers[used].stop('SIGKILL');
   try {
-    const now = await survives('one dies', () => {}, { before, within: 15_000 });
-    assert.ok(now.restarts > before.restarts, 'by a restart');
+    // By a restart, or by a pair that was there already.
+    await survives('one dies', () => {}, { before, within: 15_000 });
     const path = await seen(page);
     assert.ok(![path.address, path.peer].includes(used), 'by the other one');
   } finally {
