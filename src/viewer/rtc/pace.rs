@@ -27,7 +27,12 @@ impl<T> Pace<T> {
     /// Takes a picture's packets. What is left of the one before leaves with its first ones.
     pub(super) fn picture(&mut self, packets: impl Iterator<Item = T>, now: Instant) -> Vec<T> {
         let mut leave: Vec<T> = self.waiting.drain(..).collect();
-        self.waiting.extend(packets);
+        let before = leave.len();
+        leave.extend(packets);
+        if leave.len() - before <= TOGETHER {
+            return leave;
+        }
+        self.waiting.extend(leave.drain(before..));
         let steps = (SPREAD.as_micros() / STEP.as_micros()) as usize;
         self.group = TOGETHER.max(self.waiting.len().div_ceil(steps + 1));
         self.next = now;
