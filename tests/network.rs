@@ -68,6 +68,23 @@ async fn a_link_that_becomes_narrow_is_used_and_not_filled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_way_that_becomes_long_and_uneven_keeps_the_rate() {
+    let stage = stage(false).await;
+    let mut watcher = joined(&stage).await;
+    watcher.cap = Some(Cap::new(100.0 * MBIT));
+    watcher.run_for(Duration::from_secs(2)).await;
+    let ms = Duration::from_millis;
+    watcher.cap.as_mut().unwrap().takes = (ms(170), ms(60));
+    behind(&stage, &mut watcher, 2.0 * MBIT, 5).await;
+    let (used, ages) = behind(&stage, &mut watcher, 2.0 * MBIT, 10).await;
+    let (p95, said) = (ages[ages.len() * 95 / 100], watcher.heard("stats").unwrap());
+    println!("{used:.2} of 2 Mbit/s, {} pictures, p95 {p95:.0} ms; {said}", ages.len());
+    assert!(used >= 0.85, "{used} of the stream's rate; {said}");
+    assert!(p95 < 300.0 && ages.len() > 250, "{} pictures, {p95} ms old", ages.len());
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_slow_viewer_goes_to_the_low_stream_and_back_and_the_other_keeps_its_picture() {
     let stage = stage(true).await;
     let (mut fast, mut slow) = (joined(&stage).await, joined(&stage).await);

@@ -4,10 +4,15 @@
 //! (the idea of draft-ietf-rmcat-gcc-02 and RFC 8698, though neither's arithmetic); while there is a queue, what arrives
 //! is what the narrowest link takes. And loss beyond what the path loses anyway. Else it goes up, slowly near the rate
 //! that was too much, faster the longer that is ago, and never far beyond what is known to have come through.
+//!
+//! What looks like a queue and is none: a way whose length changes from packet to packet (`noise.rs`), and one that became
+//! longer for good (`shift.rs`).
 
 mod brake;
 mod delay;
 mod loss;
+mod noise;
+mod shift;
 #[cfg(test)]
 mod simulator;
 #[cfg(test)]
@@ -41,6 +46,8 @@ const BETWEEN_CUTS: Duration = Duration::from_millis(200);
 const MEMORY: Duration = Duration::from_secs(30);
 /// Beyond it by this factor without a queue, it is forgotten: the path has changed.
 const PASSED: f64 = 1.2;
+/// The shortest round trip is looked for anew after so long.
+const ROUND_TRIP: Duration = Duration::from_secs(5);
 /// No word from the viewer for so long, while it was sent something: the path takes less, or nothing.
 const SILENCE: Duration = Duration::from_millis(800);
 
@@ -80,6 +87,8 @@ pub struct Estimator {
     too_much: Option<(f64, Instant)>,
     /// Since when no rate is known to be too much.
     free: Option<Instant>,
+    /// What was thought of the path before the queue that there is now.
+    before: Option<(f64, Option<(f64, Instant)>)>,
     /// When it was last halved, or nearly.
     cut: Option<Instant>,
     /// When it was last moved, or could have been.
@@ -101,6 +110,7 @@ impl Estimator {
             loss: Loss::default(),
             too_much: None,
             free: None,
+            before: None,
             cut: None,
             moved: None,
             heard: None,
@@ -121,7 +131,10 @@ impl Estimator {
         self.heard = Some(now);
         self.free.get_or_insert(now);
         let round_trip = now.saturating_duration_since(newest);
-        if self.round_trip.is_none_or(|(least, at)| round_trip <= least || now.saturating_duration_since(at) > MEMORY) {
+        if self
+            .round_trip
+            .is_none_or(|(least, at)| round_trip <= least || now.saturating_duration_since(at) > ROUND_TRIP)
+        {
             self.round_trip = Some((round_trip, now));
         }
         self.delay.add(acks);
@@ -167,14 +180,27 @@ impl Estimator {
     fn adapt(&mut self, now: Instant) {
         let (queue, growth) = (self.delay.queue(), self.delay.growth());
         let packet = Duration::from_secs_f64((PACKET / self.rate).min(0.06));
-        let long = queue > LONG + packet;
-        if long || (queue > STANDING + packet && growth > GROWTH + packet / 2) {
+        let noise = self.delay.noise();
+        let standing = STANDING + packet.max(noise);
+        let long = queue > LONG + packet.max(noise * 2);
+        if queue <= standing {
+            self.before = None;
+        } else if let Some((rate, too_much)) = self.before
+            && self.delay.is_way()
+        {
+            // What was given up was given up for nothing.
+            (self.too_much, self.before, self.cut, self.round_trip) = (too_much, None, None, None);
+            self.delay.lengthen();
+            self.move_to(rate.max(self.rate), now);
+            return;
+        }
+        if long || (queue > standing && growth > GROWTH + (packet / 2).max(noise)) {
             self.overuse(queue, long, now);
         } else if let Some(kept) = self.loss.excess(now) {
             let through = self.rate * kept;
             self.too_much = Some((through, now));
             self.move_to(through, now);
-        } else if queue <= STANDING + packet && !self.loss.is_high() {
+        } else if queue <= standing && !self.loss.is_high() {
             self.rise(now);
         } else {
             self.moved = Some(now);
@@ -189,6 +215,7 @@ impl Estimator {
         }
         // A link that stands still for a moment is not narrow.
         let through = through.max(self.rate * 0.5);
+        self.before.get_or_insert((self.rate, self.too_much));
         if long {
             self.cut = Some(now);
         }

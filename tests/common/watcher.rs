@@ -32,16 +32,37 @@ pub struct Cap {
     pub bits_per_second: f64,
     /// The queue's room, in time.
     pub room: Duration,
+    /// How long it takes beyond that, each way: at least, and evenly up to so much more, in order.
+    pub takes: (Duration, Duration),
     free: Instant,
     queue: VecDeque<(Instant, Vec<u8>, SocketAddr)>,
+    /// The way back, without a limit.
+    back: VecDeque<(Instant, Vec<u8>, SocketAddr)>,
+    random: u64,
     /// Bits that came through.
     pub came: f64,
 }
 
 impl Cap {
     pub fn new(bits_per_second: f64) -> Self {
-        let (room, free) = (Duration::from_millis(1500), Instant::now());
-        Self { bits_per_second, room, free, queue: VecDeque::new(), came: 0.0 }
+        Self {
+            bits_per_second,
+            room: Duration::from_millis(1500),
+            takes: (Duration::ZERO, Duration::ZERO),
+            free: Instant::now(),
+            queue: VecDeque::new(),
+            back: VecDeque::new(),
+            random: 0x9e37_79b9_7f4a_7c15,
+            came: 0.0,
+        }
+    }
+
+    /// The next packet's time on the way.
+    fn takes(&mut self) -> Duration {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        self.takes.0 + self.takes.1.mul_f64((self.random >> 32) as f64 / f64::from(u32::MAX))
     }
 
     fn take(&mut self, datagram: &[u8], from: SocketAddr) {
@@ -54,8 +75,27 @@ impl Cap {
         let bits = (datagram.len() + 28) as f64 * 8.0;
         self.free += Duration::from_secs_f64(bits / self.bits_per_second);
         self.came += bits;
-        self.queue.push_back((self.free, datagram.to_vec(), from));
+        let comes = self.free + self.takes();
+        let comes = self.queue.back().map_or(comes, |(at, ..)| comes.max(*at));
+        self.queue.push_back((comes, datagram.to_vec(), from));
     }
+
+    fn send(&mut self, datagram: &[u8], to: SocketAddr) {
+        let comes = Instant::now() + self.takes();
+        let comes = self.back.back().map_or(comes, |(at, ..)| comes.max(*at));
+        self.back.push_back((comes, datagram.to_vec(), to));
+    }
+
+    /// When the next datagram has come, either way.
+    fn next(&self) -> Option<Instant> {
+        self.queue.front().into_iter().chain(self.back.front()).map(|(at, ..)| *at).min()
+    }
+}
+
+/// The next one, if it has come.
+fn come(queue: &mut VecDeque<(Instant, Vec<u8>, SocketAddr)>) -> Option<(Vec<u8>, SocketAddr)> {
+    let due = queue.front().is_some_and(|(at, ..)| *at <= Instant::now());
+    due.then(|| queue.pop_front())?.map(|(_, datagram, from)| (datagram, from))
 }
 
 /// One picture as it came out.
@@ -255,12 +295,13 @@ impl Watcher {
     /// Waits for one thing to happen, but not beyond `end`.
     async fn step(&mut self, end: Instant) {
         let mut timeout = self.drain().min(end);
-        while let Some((datagram, from)) = self.through() {
+        while let Some((datagram, from)) = self.cap.as_mut().and_then(|cap| come(&mut cap.queue)) {
             self.deliver(&datagram, from);
         }
-        if let Some((at, ..)) = self.cap.as_ref().and_then(|cap| cap.queue.front()) {
-            timeout = timeout.min(*at);
+        while let Some((datagram, to)) = self.cap.as_mut().and_then(|cap| come(&mut cap.back)) {
+            let _ = self.socket.try_send_to(&datagram, to);
         }
+        timeout = self.cap.as_ref().and_then(Cap::next).map_or(timeout, |at| timeout.min(at));
         let mut buffer = [0; 2048];
         tokio::select! {
             received = self.socket.recv_from(&mut buffer) => {
@@ -311,16 +352,6 @@ impl Watcher {
         }
     }
 
-    /// What came through the cap.
-    fn through(&mut self) -> Option<(Vec<u8>, SocketAddr)> {
-        let queue = &mut self.cap.as_mut()?.queue;
-        queue
-            .front()
-            .is_some_and(|(at, ..)| *at <= Instant::now())
-            .then(|| queue.pop_front())?
-            .map(|(_, d, from)| (d, from))
-    }
-
     fn deliver(&mut self, datagram: &[u8], from: SocketAddr) {
         let Ok(contents) = datagram.try_into() else { return };
         let receive = Receive { proto: Protocol::Udp, source: from, destination: self.local, contents };
@@ -333,9 +364,10 @@ impl Watcher {
             match self.rtc.poll_output() {
                 Ok(Output::Timeout(at)) => return at,
                 Ok(Output::Transmit(_)) if self.mute => {}
-                Ok(Output::Transmit(out)) => {
-                    let _ = self.socket.try_send_to(&out.contents, out.destination);
-                }
+                Ok(Output::Transmit(out)) => match &mut self.cap {
+                    Some(cap) => cap.send(&out.contents, out.destination),
+                    None => drop(self.socket.try_send_to(&out.contents, out.destination)),
+                },
                 Ok(Output::Event(event)) => self.event(event),
                 Err(_) => {
                     self.closed = true;

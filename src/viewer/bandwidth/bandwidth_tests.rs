@@ -61,7 +61,7 @@ fn loss_at_random_is_no_congestion() {
 #[test]
 fn a_short_queue_that_drops_is_congestion() {
     let seen = steps(Path { room: 15_000, ..Path::default() }, &[4.0, 1.0, 2.0]);
-    assert!(seen.iter().all(|(used, _)| (0.4..1.4).contains(used)), "{seen:?}");
+    assert!(seen.iter().all(|(used, _)| (0.4..1.5).contains(used)), "{seen:?}");
 }
 
 #[test]
@@ -69,6 +69,42 @@ fn a_long_way_is_no_queue() {
     let seen = steps(Path { delay: Duration::from_millis(100), ..Path::default() }, &[4.0, 1.0, 4.0]);
     // Word of a queue comes so much later, and the way back takes a while longer.
     check(&seen.into_iter().map(|(used, queue)| (used, queue - 100.0)).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_long_way_with_jitter_is_no_queue() {
+    for (kbps, jitter, least) in [(1500, 60, 0.9), (1500, 20, 0.9), (4000, 60, 0.9), (500, 60, 0.9), (1500, 120, 0.75)]
+    {
+        let jitter = Duration::from_millis(jitter);
+        for seed in SEEDS {
+            let path = Path { delay: Duration::from_millis(170), jitter, jitter_back: jitter, ..mbit(100.0) };
+            let mut run = Simulation::new(path, Bitrate::kbps(kbps));
+            run.random = seed;
+            run.run(30.0);
+            let low = run.lowest(30.0) / f64::from(kbps);
+            assert!(low >= least, "{low} of {kbps} kbit/s with {jitter:?}, seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn a_way_that_becomes_longer_is_no_queue() {
+    // Where every picture comes later than is let pass there are key frames only, and it takes some of them to tell.
+    for (kbps, by, jitter, within) in
+        [(1500, 200, 0, 4.0), (1500, 200, 60, 4.0), (4000, 200, 60, 4.0), (300, 200, 0, 4.0), (1500, 600, 0, 8.0)]
+    {
+        let jitter = Duration::from_millis(jitter);
+        for seed in SEEDS {
+            let mut run = Simulation::new(Path { delay: Duration::from_millis(2), ..mbit(100.0) }, Bitrate::kbps(kbps));
+            run.random = seed;
+            run.run(5.0);
+            run.path = Path { delay: Duration::from_millis(by), jitter, jitter_back: jitter, ..run.path };
+            run.run(within);
+            run.run(12.0);
+            let low = run.lowest(12.0) / f64::from(kbps);
+            assert!(low >= 0.9, "{low} of {kbps} kbit/s {by} ms further with {jitter:?}, seed {seed}");
+        }
+    }
 }
 
 #[test]
@@ -93,7 +129,7 @@ fn too_much_is_seen_within_a_second() {
 fn it_begins_where_the_stream_is_and_stays_on_a_good_path() {
     let mut run = Simulation::new(mbit(20.0), Bitrate::kbps(2000));
     run.run(10.0);
-    let low = run.samples.iter().map(|s| s.estimate).fold(f64::MAX, f64::min);
+    let low = run.lowest(10.0);
     assert!(low >= 2000.0, "{low}");
 }
 
@@ -105,7 +141,7 @@ fn another_path_is_no_queue() {
     run.estimator.renew(run.now);
     assert_eq!(run.estimator.reading(), None);
     run.run(5.0);
-    let low = run.samples.iter().rev().take(120).map(|s| s.estimate).fold(f64::MAX, f64::min);
+    let low = run.lowest(4.0);
     assert!(low >= 2000.0 && run.estimator.reading().unwrap().queue < Duration::from_millis(30), "{low}");
 }
 

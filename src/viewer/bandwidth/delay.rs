@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::Ack;
+use super::noise::Noise;
+use super::shift::Shift;
 
 /// A queue stands when every packet of this time had to wait: one late packet is jitter, and so is one early.
 const WINDOW: i64 = 180_000;
@@ -38,19 +40,24 @@ pub(super) struct Delay {
     least: VecDeque<(i64, i64)>,
     queue: i64,
     before: VecDeque<(i64, i64)>,
+    shift: Shift,
+    noise: Noise,
 }
 
 impl Delay {
     pub(super) fn add(&mut self, acks: &[Ack]) {
         let Some(first) = acks.first() else { return };
         let epoch = *self.epoch.get_or_insert(first.sent);
+        let (mut newest_sent, mut came) = (i64::MIN, 0.0);
         for ack in acks {
             let Some(arrived) = ack.arrived else { continue };
             let since = |duration: Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX / 4);
             let sent =
                 since(ack.sent.saturating_duration_since(epoch)) - since(epoch.saturating_duration_since(ack.sent));
-            let at = since(arrived);
-            self.insert(Arrival { at, took: at - sent, bits: ack.size.min(1 << 16) as f64 * 8.0 });
+            let (at, bits) = (since(arrived), ack.size.min(1 << 16) as f64 * 8.0);
+            (newest_sent, came) = (newest_sent.max(sent), came + bits);
+            self.noise.add(sent, at - sent);
+            self.insert(Arrival { at, took: at - sent, bits });
         }
         let Some(newest) = self.arrivals.back().map(|arrival| arrival.at) else { return };
         while self.arrivals.front().is_some_and(|a| newest - a.at > RATE) || self.arrivals.len() > PACKETS {
@@ -61,7 +68,12 @@ impl Delay {
         }
         let base = self.base();
         let recent = self.arrivals.iter().rev().take_while(|arrival| newest - arrival.at <= WINDOW);
-        self.queue = recent.map(|arrival| arrival.took - base).min().unwrap_or(0).max(0);
+        let took = recent.map(|arrival| arrival.took).min().unwrap_or(base);
+        self.queue = (took - base).max(0);
+        if newest_sent > i64::MIN {
+            let through = self.busy_rate();
+            self.shift.add(newest_sent, took, came, through);
+        }
         self.before.push_back((newest, self.queue));
         while self.before.len() > 2 && self.before.get(1).is_some_and(|(at, _)| newest - at >= BEFORE) {
             self.before.pop_front();
@@ -80,6 +92,26 @@ impl Delay {
             Some((second, least)) if arrival.at - *second < 1_000_000 => *least = (*least).min(arrival.took),
             _ => self.least.push_back((arrival.at, arrival.took)),
         }
+    }
+
+    /// How much delays differ from picture to picture, without a queue.
+    pub(super) fn noise(&self) -> Duration {
+        Duration::from_micros(self.noise.level().unsigned_abs())
+    }
+
+    /// Whether what packets wait for is no queue, but the way's own length.
+    pub(super) fn is_way(&self) -> bool {
+        self.shift.is_way()
+    }
+
+    /// Takes it for that.
+    pub(super) fn lengthen(&mut self) {
+        let base = self.base() + self.queue;
+        if let Some(newest) = self.arrivals.back() {
+            self.least = VecDeque::from([(newest.at, base)]);
+        }
+        (self.queue, self.shift) = (0, Shift::default());
+        self.before.clear();
     }
 
     fn base(&self) -> i64 {

@@ -21,6 +21,8 @@ pub(super) struct Path {
     pub delay: Duration,
     /// Beyond that, evenly from none.
     pub jitter: Duration,
+    /// The same of the viewer's reports.
+    pub jitter_back: Duration,
     /// Whether jitter puts packets out of order.
     pub reorder: bool,
     /// Of a thousand packets so many are lost.
@@ -35,6 +37,7 @@ impl Default for Path {
             cap: 4e6,
             delay: Duration::from_millis(25),
             jitter: Duration::ZERO,
+            jitter_back: Duration::ZERO,
             reorder: false,
             loss: 0,
             room: 300_000,
@@ -136,7 +139,9 @@ impl Simulation {
 
     fn feedback(&mut self) {
         // What the viewer knew when it sent the word that comes now.
-        let then = self.now.checked_sub(self.path.delay).unwrap();
+        let most = self.path.jitter_back.as_micros() as u32;
+        let jitter = if most > 0 { self.random(most) } else { 0 };
+        let then = self.now.checked_sub(self.path.delay + Duration::from_micros(jitter.into())).unwrap();
         let known = self.flying.iter().rposition(|f| f.comes.is_some_and(|comes| comes <= then));
         let Some(known) = known else { return };
         let mut acks = Vec::new();
@@ -200,6 +205,11 @@ impl Simulation {
         let samples = self.samples.iter().rev().take((seconds * 30.0) as usize);
         let (sum, count) = samples.fold((0.0, 0), |(sum, count), s| (sum + s.estimate * 1e3, count + 1));
         sum / f64::from(count.max(1)) / self.path.cap
+    }
+
+    /// The lowest estimate of the last so many seconds, in kbit/s.
+    pub(super) fn lowest(&self, seconds: f64) -> f64 {
+        self.samples.iter().rev().take((seconds * 30.0) as usize).map(|s| s.estimate).fold(f64::MAX, f64::min)
     }
 
     /// The longest queue in the last so many seconds, in ms.
