@@ -17,6 +17,15 @@ fuzz() {
     done
 }
 
+rabbitmq() {
+    # Its package starts a broker of its own, which nobody here wants.
+    dpkg-query -W -f '${Status}' rabbitmq-server 2>/dev/null | grep -q ' installed$' || {
+        apt_need rabbitmq-server
+        if [ -d /run/systemd/system ]; then as_root systemctl disable --now rabbitmq-server epmd.socket; fi
+    }
+    cargo test --locked --test acl -- --ignored
+}
+
 replugs() {
     REPLUGS=100 GUEST_MODULES='dummy_hcd,raw_gadget,uvcvideo' \
         CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER=$PWD/tests/v4l2/runner \
@@ -39,5 +48,6 @@ step "install, upgrade, remove, purge" tests/deb/run target/dist/lunette_*_amd64
 step "the same package from another folder" scripts/reproducible.sh arm64
 step "the arm64 package on an emulated machine" tests/vm/run
 step "an hour of bursts of loss, joins and leaves" soak
+step "RabbitMQ keeps everybody to their own" rabbitmq
 step "licenses" licenses
 step "fuzzing, a minute each" fuzz

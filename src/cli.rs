@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::acl;
 use crate::board;
 use crate::camera;
 use crate::config::{self, Camera, Config, ConfigError, Flag, Gst, Loaded, Sources};
@@ -83,6 +84,9 @@ pub enum Command {
     /// Say what works and what does not, each with what helps
     #[command(after_help = DOCTOR_EXAMPLES)]
     Doctor(Doctor),
+    /// Print a broker's access rules: who may publish and read what
+    #[command(after_help = acl::EXAMPLES)]
+    Acl(acl::Acl),
 }
 
 /// Where the config is.

@@ -17,9 +17,11 @@
 //! - [`identity`]: the camera's id and key, kept.
 //! - [`local`]: `run --local`: embedded broker, viewer page, one port.
 //! - [`service`]: what systemd hears: ready, status, watchdog.
+//! - [`acl`]: the topics' access rules, as brokers want them written.
 //! - [`doctor`]: what works on this machine and what does not, with what helps.
 //! - [`daemon`]: the wiring and the stopping order.
 
+pub mod acl;
 pub mod board;
 pub mod camera;
 pub mod cli;

@@ -50,6 +50,11 @@ fn run(cli: &cli::Cli) -> anyhow::Result<u8> {
             }
             return Ok(doctor.run()?);
         }
+        Command::Acl(acl) => {
+            let (rules, beside) = acl.run()?;
+            eprint!("{beside}");
+            print!("{rules}");
+        }
     }
     Ok(0)
 }

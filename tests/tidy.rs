@@ -23,7 +23,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("local", &["local", "config", "signal", "trust"]),
     ("log", &[]),
     ("doctor", &["doctor", "board", "camera", "config", "hub", "identity", "media", "signal", "trust", "turn"]),
-    ("cli", &["cli", "board", "camera", "config", "doctor"]),
+    ("acl", &["board", "config", "identity", "trust"]),
+    ("cli", &["cli", "acl", "board", "camera", "config", "doctor"]),
 ];
 
 /// Words that may stand only in certain places.
