@@ -9,7 +9,7 @@
 //! - [`hub`]: one camera, many viewers; merges their wishes into one [`hub::Demand`].
 //! - [`interfaces`]: the addresses that this machine has, and when they change.
 //! - [`viewer`]: one watcher's peer connection; the only module that knows WebRTC.
-//! - [`trust`]: who is who; the seam where messages are opened and sealed.
+//! - [`trust`]: pure: who is who, and how what they say to each other is sealed.
 //! - [`signal`]: messages and the MQTT broker they travel through.
 //! - [`turn`]: STUN and TURN servers, and credentials for them.
 //! - [`lobby`]: offers → viewers: admit, replace, refuse, reap.

@@ -31,6 +31,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
 const DOORS: &[(&str, &[&str])] = &[
     ("webrtc::", &["src/viewer/rtc/"]),
     ("rtc::interceptor", &["src/viewer/rtc/"]),
+    ("p256::", &["src/trust/key.rs"]),
+    ("use ring::", &["src/trust/"]),
     ("rumqttc", &["src/signal/mqtt.rs", "src/signal/rights.rs", "src/log.rs"]),
     ("openh264::", &["src/camera/"]),
     ("gstreamer", &["src/camera/gst"]),

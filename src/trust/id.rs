@@ -31,6 +31,16 @@ macro_rules! id {
                 Ok(Self(write(&bits)))
             }
 
+            /// The id of these 128 bits, as envelopes have it.
+            pub fn from_bytes(bits: [u8; 16]) -> Self {
+                Self(write(&bits))
+            }
+
+            /// Its 128 bits.
+            pub fn bytes(&self) -> [u8; 16] {
+                bits(&self.0)
+            }
+
             /// As text.
             pub fn as_str(&self) -> &str {
                 std::str::from_utf8(&self.0).unwrap_or_default()
@@ -73,7 +83,7 @@ macro_rules! id {
 }
 
 id!(
-    /// A camera: random, made at first start. Never a name.
+    /// A camera: the first 128 bits of SHA-256 over its identity key's point. Never a name.
     CameraId
 );
 id!(
@@ -89,17 +99,28 @@ id!(
     BootId
 );
 
+impl CameraId {
+    /// The id that belongs to an identity key's point (65 bytes, uncompressed; SEC 1, section 2.3.3).
+    pub fn of_key(point: &[u8]) -> Self {
+        Self::from_bytes(of_key(point))
+    }
+}
+
 impl ViewerId {
-    /// The id that belongs to a public key.
+    /// The id that belongs to a viewer's public key.
     ///
     /// `point`: the uncompressed P-256 point, 65 bytes (SEC 1, section 2.3.3).
     pub fn of_key(point: &[u8]) -> Self {
-        use sha2::Digest;
-        let digest = sha2::Sha256::digest(point);
-        let mut bits = [0; 16];
-        bits.copy_from_slice(&digest[..16]);
-        Self(write(&bits))
+        Self::from_bytes(of_key(point))
     }
+}
+
+fn of_key(point: &[u8]) -> [u8; 16] {
+    use sha2::Digest;
+    let digest = sha2::Sha256::digest(point);
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest[..16]);
+    bytes
 }
 
 fn write(bits: &[u8; 16]) -> [u8; LENGTH] {
@@ -107,6 +128,27 @@ fn write(bits: &[u8; 16]) -> [u8; LENGTH] {
     BASE32_NOPAD.encode_mut(bits, &mut text);
     text.make_ascii_lowercase();
     text
+}
+
+/// The 128 bits of 26 legal characters; the two that are too many count for nothing.
+fn bits(text: &[u8; LENGTH]) -> [u8; 16] {
+    let mut bits = [0; 16];
+    let (mut held, mut n, mut i) = (0u16, 0, 0);
+    for c in text {
+        let five = match c {
+            b'a'..=b'z' => c - b'a',
+            _ => c.wrapping_sub(b'2').wrapping_add(26) & 31,
+        };
+        held = held << 5 | u16::from(five);
+        n += 5;
+        if n >= 8 && i < bits.len() {
+            n -= 8;
+            bits[i] = (held >> n) as u8;
+            held &= (1 << n) - 1;
+            i += 1;
+        }
+    }
+    bits
 }
 
 fn read(text: &str) -> Result<[u8; LENGTH], IdError> {
@@ -130,6 +172,17 @@ mod tests {
         let (a, b) = (CameraId::random().expect("random"), CameraId::random().expect("random"));
         assert_ne!(a, b);
         assert_eq!(a.as_str().parse(), Ok(a));
+    }
+
+    #[test]
+    fn ids_are_their_bits() {
+        for _ in 0..50 {
+            let id = ViewerId::random().expect("random");
+            assert_eq!(ViewerId::from_bytes(id.bytes()), id);
+        }
+        let counting = *b"\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\xff";
+        assert_eq!(CameraId::from_bytes(counting).bytes(), counting);
+        assert_eq!(CameraId::of_key(b"a key"), CameraId::from_bytes(ViewerId::of_key(b"a key").bytes()));
     }
 
     #[test]

@@ -1,16 +1,52 @@
-//! Who is who. Pure, and the one seam through which every request and response passes: [`open`] on the way in,
-//! [`seal`] on the way out. Messages travel in the clear for now; the seam is where sealing goes.
+//! Who is who, and what is between them: everything in docs/sealing.md. Pure: nothing is read or written here but
+//! random bits, and time is an argument.
+//!
+//! The camera's side is [`Door`] on the way in, [`Exchange`] and [`Broadcast`] on the way out, and [`Roll`], which
+//! says who is known. The viewer's side, for tests and benches, is [`watcher`].
 
+pub mod act;
+pub mod binding;
+pub mod broadcast;
+pub mod challenge;
+mod cipher;
+pub mod clock;
+pub mod door;
+pub mod envelope;
+pub mod exchange;
+pub mod grant;
 pub mod id;
+pub mod key;
+pub mod known;
+pub mod operational;
+mod replay;
+pub mod role;
+pub mod roll;
+pub mod secret;
+pub mod watcher;
+pub mod window;
+pub mod words;
 
+pub use act::{Act, ActRefused, Actor};
+pub use binding::{Binding, Fingerprint, Side};
+pub use broadcast::{Broadcast, BroadcastKey};
+pub use challenge::{Challenge, Pinned};
+pub use clock::UnixSeconds;
+pub use door::{Door, Opened, Turned};
+pub use envelope::{MAX_MESSAGE, MAX_PLAIN, Reason, SealError};
+pub use exchange::Exchange;
+pub use grant::Grant;
 pub use id::{BootId, CameraId, SessionId, ViewerId};
-
-/// Largest message that is looked at, in bytes.
-pub const MAX_MESSAGE: usize = 16_384;
+pub use key::{IdentityKey, KeyError, Point, SigningKey};
+pub use known::Known;
+pub use operational::Operational;
+pub use role::Role;
+pub use roll::{Asking, How, PairRefused, Paired, Roll, RollError};
+pub use secret::Secret;
+pub use words::words;
 
 /// A request whose sender is known.
 #[derive(Debug)]
-pub struct Opened<'a> {
+pub struct Unsealed<'a> {
     /// Who sent it.
     pub from: ViewerId,
     /// What was sent: the JSON of docs/signaling.md.
@@ -32,7 +68,7 @@ pub enum OpenError {
 ///
 /// # Errors
 /// See [`OpenError`].
-pub fn open(payload: &[u8]) -> Result<Opened<'_>, OpenError> {
+pub fn open(payload: &[u8]) -> Result<Unsealed<'_>, OpenError> {
     #[derive(serde::Deserialize)]
     struct Sender {
         from: ViewerId,
@@ -41,7 +77,7 @@ pub fn open(payload: &[u8]) -> Result<Opened<'_>, OpenError> {
         return Err(OpenError::TooLong(payload.len()));
     }
     let sender: Sender = serde_json::from_slice(payload).map_err(|e| OpenError::NoSender(e.to_string()))?;
-    Ok(Opened { from: sender.from, message: payload })
+    Ok(Unsealed { from: sender.from, message: payload })
 }
 
 /// Seals a response for its viewer.
