@@ -161,6 +161,12 @@ impl Exchange {
         open_numbered(&self.request, &mut self.state().heard, payload)
     }
 
+    /// For the vectors alone.
+    #[cfg(test)]
+    pub(super) fn response_key(&self) -> &[u8; 32] {
+        &self.keys.response
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

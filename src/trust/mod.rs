@@ -22,6 +22,8 @@ mod replay;
 pub mod role;
 pub mod roll;
 pub mod secret;
+#[cfg(test)]
+mod vectors;
 pub mod watcher;
 pub mod window;
 pub mod words;

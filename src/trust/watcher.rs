@@ -72,9 +72,8 @@ impl Asker {
         let mut payload = cipher::seal(&request, 0, header, plain)?;
         let signature = self.key.sign(purpose, &[&payload])?;
         payload.extend_from_slice(signature.bytes());
-        let t = sha256(&[&payload]);
-        let challenge = challenge.clone();
-        Ok((payload, Asked { challenge, viewer, nonce, ephemeral, z1, t, request, sent: 0, heard: 0, keys: None }))
+        let asked = Asked::of(challenge, viewer, nonce, ephemeral, &payload)?;
+        Ok((payload, asked))
     }
 }
 
@@ -102,6 +101,25 @@ pub enum Heard {
 }
 
 impl Asked {
+    /// The exchange that `envelope` opens, which was sealed with this nonce and ephemeral key.
+    ///
+    /// # Errors
+    /// See [`KeyError`].
+    pub fn of(
+        challenge: &Challenge,
+        viewer: ViewerId,
+        nonce: [u8; NONCE],
+        ephemeral: DhKey,
+        envelope: &[u8],
+    ) -> Result<Self, KeyError> {
+        let z1 = ephemeral.agree(&challenge.dh)?;
+        let before =
+            if envelope.get(4) == Some(&Kind::Pair.code()) { HEAD + 2 * NONCE + POINT } else { HEAD + 3 * NONCE };
+        let request = request_key(&z1, envelope.get(..before + POINT).unwrap_or_default(), &challenge.dh);
+        let (challenge, t) = (challenge.clone(), sha256(&[envelope]));
+        Ok(Self { challenge, viewer, nonce, ephemeral, z1, t, request, sent: 0, heard: 0, keys: None })
+    }
+
     /// What names the exchange.
     pub fn nonce(&self) -> [u8; NONCE] {
         self.nonce
