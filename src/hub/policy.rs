@@ -34,6 +34,8 @@ impl From<Bitrate> for Rates {
 /// Less than this at once is not worth a change.
 const UP: f64 = 1.06;
 const DOWN: f64 = 0.97;
+/// Less than this part is not waited with.
+const SUDDEN: f64 = 0.7;
 /// From a change to the next: up a little later than down, so that several viewers' wishes come to rest.
 const UP_AFTER: Duration = Duration::from_millis(500);
 const DOWN_AFTER: Duration = Duration::from_millis(200);
@@ -71,7 +73,7 @@ impl Policy {
         let change = if to > from {
             (to >= from * UP || limit) && rested(UP_AFTER)
         } else {
-            (to <= from * DOWN || limit) && rested(DOWN_AFTER)
+            to <= from * SUDDEN || ((to <= from * DOWN || limit) && rested(DOWN_AFTER))
         };
         (change && wanted != self.now).then(|| {
             (self.now, self.changed) = (wanted, Some(now));

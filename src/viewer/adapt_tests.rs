@@ -17,12 +17,15 @@ struct Bench {
 
 fn flow(kbps: u32, queue: u64) -> Flow {
     let reading = Reading {
+        newest: Duration::ZERO,
+        through: Bitrate::kbps(kbps),
+        narrowed: false,
         estimate: Bitrate::kbps(kbps),
         queue: Duration::from_millis(queue),
         loss: 0.0,
         round_trip: Duration::from_millis(50),
     };
-    Flow { reading: Some(reading), oldest: None, repair: 0.0 }
+    Flow { reading: Some(reading), oldest: None, since: None, repair: 0.0 }
 }
 
 impl Bench {

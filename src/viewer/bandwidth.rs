@@ -22,7 +22,7 @@ mod tests;
 use std::time::{Duration, Instant};
 
 use crate::media::units::Bitrate;
-pub use brake::Brake;
+pub use brake::{Brake, Fill};
 use delay::Delay;
 use loss::Loss;
 
@@ -38,6 +38,8 @@ const GROWTH: Duration = Duration::from_millis(15);
 /// [`DRAINED_IN`].
 const BACK_OFF: f64 = 0.92;
 const DRAINED_IN: f64 = 1.0;
+/// A link that takes less than this part of what it took has become narrow, and more is on its way than it takes for long.
+const NARROWED: f64 = 0.65;
 /// While draining at least this part of what comes through goes on.
 const TRICKLE: f64 = 0.5;
 /// The rate is not halved oftener.
@@ -69,10 +71,26 @@ pub struct Reading {
     pub estimate: Bitrate,
     /// How long packets wait on the way, beyond the fastest of late.
     pub queue: Duration,
+    /// How long the newest did of which word came.
+    pub newest: Duration,
+    /// What comes through, when packets have to wait.
+    pub through: Bitrate,
+    /// Whether that has just become much less.
+    pub narrowed: bool,
     /// The part of the packets that did not come, 0 to 1, in the last second.
     pub loss: f64,
     /// From a packet's departure to the word of its arrival, the shortest of late.
     pub round_trip: Duration,
+}
+
+impl Reading {
+    /// How long a packet would wait that is sent now, if the path has just become narrow: what the newest one did of which
+    /// word came, and what so many bits take that were sent after it, less the time since.
+    pub fn wait(&self, now: Instant, newest: Instant, bits: f64) -> Option<Duration> {
+        let takes = Duration::try_from_secs_f64(bits / f64::from(self.through.bps().max(1))).unwrap_or(Duration::MAX);
+        let wait = self.newest.saturating_add(takes).saturating_sub(now.saturating_duration_since(newest));
+        self.narrowed.then_some(wait)
+    }
 }
 
 /// Estimates what a path takes.
@@ -165,9 +183,13 @@ impl Estimator {
 
     /// What is known now; `None`: the viewer has not reported anything.
     pub fn reading(&self) -> Option<Reading> {
+        let through = self.too_much.map_or(self.rate, |(rate, _)| rate.max(self.rate));
         self.heard.map(|_| Reading {
             estimate: self.rate(),
             queue: self.delay.queue(),
+            newest: self.delay.newest(),
+            through: Bitrate::bits(through as u32),
+            narrowed: self.before.is_some_and(|(rate, _)| through < rate * NARROWED),
             loss: self.loss.fraction(),
             round_trip: self.round_trip(),
         })
@@ -178,14 +200,16 @@ impl Estimator {
     }
 
     fn adapt(&mut self, now: Instant) {
-        let (queue, growth) = (self.delay.queue(), self.delay.growth());
+        let (queue, growth, rush) = (self.delay.queue(), self.delay.growth(), self.delay.rush());
+        let rush = rush.filter(|through| *through < self.rate * NARROWED);
         let packet = Duration::from_secs_f64((PACKET / self.rate).min(0.06));
         let noise = self.delay.noise();
         let standing = STANDING + packet.max(noise);
         let long = queue > LONG + packet.max(noise * 2);
-        if queue <= standing {
+        if queue.max(self.delay.newest()) <= standing {
             self.before = None;
         } else if let Some((rate, too_much)) = self.before
+            && queue > standing
             && self.delay.is_way()
         {
             // What was given up was given up for nothing.
@@ -194,8 +218,12 @@ impl Estimator {
             self.move_to(rate.max(self.rate), now);
             return;
         }
-        if long || (queue > standing && growth > GROWTH + (packet / 2).max(noise)) {
-            self.overuse(queue, long, now);
+        if let Some(through) = rush {
+            self.overuse(through.max(self.rate * 0.2), self.delay.newest(), true, now);
+        } else if long || (queue > standing && growth > GROWTH + (packet / 2).max(noise)) {
+            let Some(through) = self.delay.busy_rate() else { return };
+            // A link that stands still for a moment is not narrow.
+            self.overuse(through.max(self.rate * 0.5), queue, long, now);
         } else if let Some(kept) = self.loss.excess(now) {
             let through = self.rate * kept;
             self.too_much = Some((through, now));
@@ -207,14 +235,11 @@ impl Estimator {
         }
     }
 
-    fn overuse(&mut self, queue: Duration, long: bool, now: Instant) {
-        // What came while packets had to wait is what the link takes.
-        let Some(through) = self.delay.busy_rate() else { return };
+    /// What came while packets had to wait is what the link takes.
+    fn overuse(&mut self, through: f64, queue: Duration, long: bool, now: Instant) {
         if self.cut.is_some_and(|at| now.saturating_duration_since(at) < BETWEEN_CUTS) && through * 2.0 < self.rate {
             return;
         }
-        // A link that stands still for a moment is not narrow.
-        let through = through.max(self.rate * 0.5);
         self.before.get_or_insert((self.rate, self.too_much));
         if long {
             self.cut = Some(now);

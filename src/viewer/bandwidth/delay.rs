@@ -17,6 +17,8 @@ const WAIT: i64 = 12_000;
 const RATE: i64 = 600_000;
 /// A link's rate is that of the last so long of being busy.
 const BUSY: i64 = 500_000;
+/// So many packets that take longer and longer come through a link that became narrow.
+const RUSH: usize = 10;
 /// The fastest packet of the last so long took no queue. Clocks drift by less than a millisecond in this time, and a
 /// queue that others keep full is taken for the path's own delay after it.
 const LEAST: i64 = 10_000_000;
@@ -48,14 +50,14 @@ impl Delay {
     pub(super) fn add(&mut self, acks: &[Ack]) {
         let Some(first) = acks.first() else { return };
         let epoch = *self.epoch.get_or_insert(first.sent);
-        let (mut newest_sent, mut came) = (i64::MIN, 0.0);
+        let (mut newest_sent, mut least, mut came) = (i64::MIN, i64::MAX, 0.0);
         for ack in acks {
             let Some(arrived) = ack.arrived else { continue };
             let since = |duration: Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX / 4);
             let sent =
                 since(ack.sent.saturating_duration_since(epoch)) - since(epoch.saturating_duration_since(ack.sent));
             let (at, bits) = (since(arrived), ack.size.min(1 << 16) as f64 * 8.0);
-            (newest_sent, came) = (newest_sent.max(sent), came + bits);
+            (newest_sent, least, came) = (newest_sent.max(sent), least.min(at - sent), came + bits);
             self.noise.add(sent, at - sent);
             self.insert(Arrival { at, took: at - sent, bits });
         }
@@ -72,7 +74,7 @@ impl Delay {
         self.queue = (took - base).max(0);
         if newest_sent > i64::MIN {
             let through = self.busy_rate();
-            self.shift.add(newest_sent, took, came, through);
+            self.shift.add(newest_sent, least, came, through);
         }
         self.before.push_back((newest, self.queue));
         while self.before.len() > 2 && self.before.get(1).is_some_and(|(at, _)| newest - at >= BEFORE) {
@@ -141,12 +143,38 @@ impl Delay {
     pub(super) fn busy_rate(&self) -> Option<f64> {
         let (newest, base) = (self.arrivals.back()?.at, self.base());
         let busy = self.arrivals.iter().rev().take_while(|a| newest - a.at <= BUSY && a.took - base > WAIT);
-        let (mut bits, mut oldest, mut count) = (0.0, *self.arrivals.back()?, 0);
-        for arrival in busy {
-            (bits, oldest, count) = (bits + arrival.bits, *arrival, count + 1);
-        }
-        let time = (newest - oldest.at) as f64 / 1e6;
-        // The first one came at the beginning of that time, and took none of it.
-        (count >= 3 && time > 0.05).then(|| (bits - oldest.bits) / time)
+        rate(busy).filter(|(_, count, time)| *count >= 3 && *time > 0.05).map(|(rate, ..)| rate)
     }
+
+    /// The rate of a link that became much narrower just now: of the newest packets nearly each took longer than the one
+    /// before it. After a moment's standstill each takes less, and with jitter some do.
+    pub(super) fn rush(&self) -> Option<f64> {
+        let late = || self.arrivals.iter().rev().take(RUSH);
+        let (newest, oldest) = (late().next()?, late().next_back()?);
+        let longer = late().zip(late().skip(1)).filter(|(a, before)| a.took > before.took + 1_000).count();
+        let noise = self.noise.level();
+        let rises = longer + 3 >= RUSH && newest.took - oldest.took > 25_000 + noise;
+        let (rate, ..) = rate(late())?;
+        (rises && newest.took - self.base() > 60_000 + 2 * noise && newest.at - oldest.at < 500_000).then_some(rate)
+    }
+
+    /// What the newest packet had to wait.
+    pub(super) fn newest(&self) -> Duration {
+        let newest = self.arrivals.back().map_or(0, |arrival| arrival.took - self.base());
+        Duration::from_micros(newest.max(0).unsigned_abs())
+    }
+}
+
+/// Bits per second of arrivals, the newest first; how many there are, and in how many seconds they came.
+fn rate<'a>(arrivals: impl Iterator<Item = &'a Arrival>) -> Option<(f64, u32, f64)> {
+    let mut arrivals = arrivals.peekable();
+    let newest = arrivals.peek()?.at;
+    let (mut bits, mut oldest, mut count) = (0.0, None, 0);
+    for arrival in arrivals {
+        (bits, oldest, count) = (bits + arrival.bits, Some(arrival), count + 1);
+    }
+    let oldest = oldest?;
+    let time = (newest - oldest.at) as f64 / 1e6;
+    // The first one came at the beginning of that time, and took none of it.
+    (time > 0.0).then(|| ((bits - oldest.bits) / time, count, time))
 }

@@ -10,7 +10,7 @@ const LITTLE: f64 = 0.6;
 /// Of what a queue should have shrunk by in that time, it did less than this part; nor did it grow by more.
 const STILL: f64 = 0.3;
 
-/// What all packets of late had to wait at one time; µs, on any clock.
+/// What all packets of a report had to wait; µs, on any clock.
 #[derive(Clone, Copy, Debug)]
 struct Moment {
     /// When the newest of them was sent.
@@ -29,7 +29,7 @@ pub(super) struct Shift {
 }
 
 impl Shift {
-    /// What is known with a report: when the newest packet of it was sent, the least time that any of late took, how many
+    /// What is known with a report: when the newest packet of it was sent, the least time that one of them took, how many
     /// bits came, and the rate at which they did while they had to wait.
     pub(super) fn add(&mut self, sent: i64, took: i64, bits: f64, through: Option<f64>) {
         let before = self.moments.back().map_or(0.0, |moment| moment.bits);

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::{Ack, Brake, Estimator};
+use super::{Ack, Brake, Estimator, Fill};
 use crate::media::units::Bitrate;
 
 /// Headers of RTP, SRTP, UDP and IP for each payload of [`PAYLOAD`].
@@ -76,6 +76,7 @@ pub(super) struct Simulation {
     encoder: f64,
     asked: (f64, Instant),
     next_feedback: Instant,
+    newest: Option<Instant>,
     pub random: u32,
     brake: Brake,
     key: bool,
@@ -98,6 +99,7 @@ impl Simulation {
             encoder: bps,
             asked: (bps, start),
             next_feedback: start + FEEDBACK,
+            newest: None,
             random: 0x1234_5678,
             brake: Brake::default(),
             key: true,
@@ -154,6 +156,7 @@ impl Simulation {
         }
         late.append(&mut self.flying);
         self.flying = late;
+        self.newest = acks.iter().filter(|ack| ack.arrived.is_some()).map(|ack| ack.sent).max().max(self.newest);
         self.estimator.report(self.now, &acks);
     }
 
@@ -161,7 +164,10 @@ impl Simulation {
         let Some(reading) = self.estimator.reading() else { return false };
         let oldest = self.flying.front().map(|f| f.ack.sent);
         let late = oldest.map(|sent| self.now.saturating_duration_since(sent).saturating_sub(reading.round_trip));
-        self.brake.holds(self.now, reading.queue, late)
+        let after = self.flying.iter().filter(|flying| Some(flying.ack.sent) > self.newest);
+        let bits = after.map(|flying| flying.ack.size as f64 * 8.0).sum();
+        let wait = self.newest.and_then(|newest| reading.wait(self.now, newest, bits));
+        self.brake.holds(self.now, Fill { queue: reading.queue, in_flight: late, wait })
     }
 
     /// Runs for so many seconds.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::lock;
 use crate::media::units::Bitrate;
-use crate::viewer::bandwidth::Reading;
+use crate::viewer::bandwidth::{Fill, Reading};
 
 /// Shared by the interceptor, which writes, and the viewer's loop.
 #[derive(Debug, Default)]
@@ -15,6 +15,7 @@ pub struct Link {
     /// Bits per second; 0: nothing.
     sought: AtomicU32,
     renewed: AtomicBool,
+    held: AtomicBool,
 }
 
 /// What is known of the path at one time.
@@ -24,6 +25,8 @@ pub struct Flow {
     pub reading: Option<Reading>,
     /// When the oldest packet was sent of which no word has come.
     pub oldest: Option<Instant>,
+    /// When the newest packet was sent of which word has come, and how many bits were sent since.
+    pub since: Option<(Instant, f64)>,
     /// Bits per second that retransmission takes.
     pub repair: f64,
 }
@@ -47,6 +50,15 @@ impl Link {
     /// Packets may take another path from now on: what was known of delays does not hold.
     pub fn renew(&self) {
         self.renewed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether nothing is sent till the path is empty, but a key frame then: what came before is not sent again either.
+    pub fn hold(&self, held: bool) {
+        self.held.store(held, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_held(&self) -> bool {
+        self.held.load(Ordering::Relaxed)
     }
 
     pub(super) fn was_renewed(&self) -> bool {
@@ -73,6 +85,16 @@ impl Flow {
         let reading = self.reading?;
         let left = (f64::from(reading.estimate.bps()) - self.repair).max(f64::from(reading.estimate.bps()) * 0.5);
         Some(Bitrate::bits((left * PAYLOAD) as u32))
+    }
+
+    /// How full the path is.
+    pub fn fill(&self, now: Instant) -> Fill {
+        let queue = self.reading.map_or(Duration::ZERO, |reading| reading.queue);
+        Fill {
+            queue,
+            in_flight: self.in_flight(now),
+            wait: self.reading.zip(self.since).and_then(|(reading, (at, bits))| reading.wait(now, at, bits)),
+        }
     }
 
     /// How long beyond a round trip the oldest packet has been without a word of it. `None`: word came of all.

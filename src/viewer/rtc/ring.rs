@@ -40,7 +40,13 @@ pub(super) struct Ring {
 }
 
 impl Ring {
+    /// A packet is on its way. Where a key frame begins nothing before it is asked for any more: a viewer that has it
+    /// shows it, and one that has not yet would get it later for what it does not need.
     pub(super) fn keep(&mut self, packet: rtc::rtp::Packet, now: Instant) {
+        let before = self.kept.back().map(|kept| kept.packet.header.timestamp);
+        if before != Some(packet.header.timestamp) && begins_key_frame(&packet.payload) {
+            self.kept.clear();
+        }
         let next = self.kept.back().map(|kept| kept.packet.header.sequence_number.wrapping_add(1));
         if next.is_some_and(|next| next != packet.header.sequence_number) {
             self.kept.clear();
@@ -108,6 +114,15 @@ impl Ring {
     }
 }
 
+/// Whether this is the first payload of a key frame: a sequence parameter set, alone or before others (RFC 6184, section
+/// 5.7.1).
+fn begins_key_frame(payload: &[u8]) -> bool {
+    const SPS: u8 = 7;
+    const STAP_A: u8 = 24;
+    let nal = |at: usize| payload.get(at).map(|byte| byte & 0x1f);
+    nal(0) == Some(SPS) || (nal(0) == Some(STAP_A) && nal(3) == Some(SPS))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,6 +155,21 @@ mod tests {
         assert!(ring.again(4, start, ms(50), Some(RTX)).is_none(), "not sent yet");
         assert!(ring.again(3, start + ms(1100), ms(50), Some(RTX)).is_none(), "too old");
         assert_eq!(ring.again(3, start + ms(90), ms(50), None), Some(packet(3)), "the very same");
+    }
+
+    #[test]
+    fn nothing_from_before_a_key_frame_is_sent_again() {
+        let (start, payloads) = (Instant::now(), [vec![24, 0, 2, 0x67, 1], vec![0x67, 1], vec![0x7c, 5]]);
+        for (payload, ends) in payloads.into_iter().zip([true, true, false]) {
+            let mut ring = full(start, 0..10);
+            let mut key = packet(10);
+            (key.header.timestamp, key.payload) = (3000, Bytes::from(payload));
+            ring.keep(key.clone(), start);
+            key.header.sequence_number = 11;
+            ring.keep(key, start);
+            assert_eq!(ring.again(9, start, Duration::ZERO, Some(RTX)).is_none(), ends);
+            assert!(ring.again(10, start, Duration::ZERO, Some(RTX)).is_some(), "the key frame itself");
+        }
     }
 
     #[test]

@@ -40,6 +40,8 @@ pub(super) struct Sent {
     first: u16,
     /// The last reference time, unwrapped, in [`TICK`]s.
     reference: Option<i64>,
+    /// When the newest packet was sent of which word has come.
+    newest: Option<Instant>,
 }
 
 impl Sent {
@@ -59,6 +61,13 @@ impl Sent {
         let waited_for =
             |packet: &&Packet| packet.fate == Fate::Unknown && now.saturating_duration_since(packet.sent) < WAITED_FOR;
         self.packets.iter().find(waited_for).map(|packet| packet.sent)
+    }
+
+    /// When the newest packet was sent of which word has come, and how many bits were sent since.
+    pub(super) fn since_newest(&self) -> Option<(Instant, f64)> {
+        let newest = self.newest?;
+        let since = self.packets.iter().rev().take_while(|packet| packet.sent > newest);
+        Some((newest, since.map(|packet| packet.size as f64 * 8.0).sum()))
     }
 
     /// What a report says of packets whose fate was not known yet.
@@ -94,6 +103,7 @@ impl Sent {
                 _ => {}
             }
         }
+        self.newest = self.newest.max(newest);
         if let Some(newest) = newest {
             self.give_up(newest, &mut acks);
         }

@@ -135,6 +135,9 @@ impl Tap {
     }
 
     fn resend(&mut self, nack: &TransportLayerNack, now: Instant) {
+        if self.link.is_held() {
+            return;
+        }
         let reading = self.estimator.reading();
         let round_trip = reading.map_or(Duration::from_millis(50), |reading| reading.round_trip);
         self.ring.earn(now, f64::from(self.estimator.rate().bps()));
@@ -176,7 +179,12 @@ impl Tap {
     }
 
     fn tell(&self, now: Instant) {
-        let flow = Flow { reading: self.estimator.reading(), oldest: self.sent.oldest(now), repair: self.repair.0 };
+        let flow = Flow {
+            reading: self.estimator.reading(),
+            oldest: self.sent.oldest(now),
+            since: self.sent.since_newest(),
+            repair: self.repair.0,
+        };
         self.link.update(flow);
     }
 

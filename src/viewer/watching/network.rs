@@ -14,6 +14,8 @@ use crate::viewer::bandwidth::Brake;
 const TOO_OLD: Duration = Duration::from_millis(500);
 /// So often it is decided anew; pictures come oftener.
 const TURN: Duration = Duration::from_millis(200);
+/// Less than this part of what it was is told at once.
+const SUDDEN: f64 = 0.8;
 
 /// What is decided for one viewer.
 #[derive(Debug)]
@@ -22,11 +24,13 @@ pub(super) struct Network {
     brake: Brake,
     held: bool,
     turned: Option<Instant>,
+    /// The rate that was told the last time, in bits per second.
+    told: Option<f64>,
 }
 
 impl Network {
     pub(super) fn new(adapt: Adapt) -> Self {
-        Self { adapt, brake: Brake::default(), held: false, turned: None }
+        Self { adapt, brake: Brake::default(), held: false, turned: None, told: None }
     }
 
     /// Why the viewer gets less than it could; for people.
@@ -46,12 +50,13 @@ impl Watching<'_> {
     pub(super) fn may_go(&mut self, picture: &Picture, subscription: &Subscription) -> bool {
         let (now, flow) = (Instant::now(), self.peer.link.flow());
         let network = &mut self.progress.network;
-        let queue = flow.reading.map_or(Duration::ZERO, |reading| reading.queue);
-        let held = flow.reading.is_some() && network.brake.holds(now, queue, flow.in_flight(now));
+        let fill = flow.fill(now);
+        let held = flow.reading.is_some() && network.brake.holds(now, fill);
         let old = now.saturating_duration_since(picture.at) > TOO_OLD;
         if held || old {
+            self.peer.link.hold(true);
             if !network.held {
-                debug!("left out: {} ms of queue, {:?} without a word", queue.as_millis(), flow.in_flight(now));
+                debug!("left out: {fill:?}");
             }
             network.held = true;
             self.progress.gate.missed(1);
@@ -66,6 +71,7 @@ impl Watching<'_> {
         }
         let goes = self.progress.gate.admit(picture.frame.key);
         if goes && picture.frame.key {
+            self.peer.link.hold(false);
             network.adapt.key_sent(picture.frame.data.len(), &flow);
         }
         goes
@@ -74,12 +80,15 @@ impl Watching<'_> {
     /// Some times a second: asks the encoder for what the network takes, and goes to another stream where that is needed.
     pub(super) async fn adapt(&mut self, subscription: &Subscription) {
         let now = Instant::now();
-        let due = self.progress.network.turned.is_none_or(|at| now.saturating_duration_since(at) >= TURN);
-        if !due || self.progress.phase != Phase::Live {
+        let flow = self.peer.link.flow();
+        let network = &self.progress.network;
+        let pictures = flow.pictures().map(|rate| f64::from(rate.bps()));
+        let sudden = pictures.zip(network.told).is_some_and(|(now, told)| now < told * SUDDEN);
+        let due = network.turned.is_none_or(|at| now.saturating_duration_since(at) >= TURN);
+        if !(due || sudden) || self.progress.phase != Phase::Live {
             return;
         }
-        self.progress.network.turned = Some(now);
-        let flow = self.peer.link.flow();
+        (self.progress.network.turned, self.progress.network.told) = (Some(now), pictures);
         subscription.set_bitrate(flow.pictures());
         if let Some(next) = &self.progress.next {
             // Its first key frame is to fit already.
