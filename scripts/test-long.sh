@@ -49,5 +49,6 @@ step "the same package from another folder" scripts/reproducible.sh arm64
 step "the arm64 package on an emulated machine" tests/vm/run
 step "an hour of bursts of loss, joins and leaves" soak
 step "RabbitMQ keeps everybody to their own" rabbitmq
+step "no attack on the protocol's models" docs/models/check
 step "licenses" licenses
 step "fuzzing, a minute each" fuzz
