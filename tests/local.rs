@@ -110,6 +110,69 @@ async fn there_is_no_way_to_other_files() {
     server.stop().await;
 }
 
+/// No answer is for other sites' pages, whatever they ask and however.
+#[tokio::test]
+async fn nothing_is_shared_with_other_origins() {
+    let server = Server::start().await;
+    let host = format!("Host: {}\r\nOrigin: https://evil.example\r\nConnection: close\r\n", server.address);
+    let preflight = "Access-Control-Request-Method: GET\r\nAccess-Control-Request-Private-Network: true\r\n";
+    for (request, status) in [
+        (format!("GET / HTTP/1.1\r\n{host}\r\n"), 200),
+        (format!("GET /config.json HTTP/1.1\r\n{host}\r\n"), 200),
+        (format!("OPTIONS /config.json HTTP/1.1\r\n{host}{preflight}\r\n"), 405),
+        (format!("OPTIONS /mqtt HTTP/1.1\r\n{host}{preflight}\r\n"), 405),
+        (format!("OPTIONS * HTTP/1.1\r\n{host}{preflight}\r\n"), 405),
+        (format!("TRACE / HTTP/1.1\r\n{host}\r\n"), 405),
+        (format!("PUT /index.html HTTP/1.1\r\n{host}Content-Length: 1\r\n\r\nx"), 405),
+        (format!("DELETE /index.html HTTP/1.1\r\n{host}\r\n"), 405),
+        (format!("POST /mqtt HTTP/1.1\r\n{host}Content-Length: 1\r\n\r\nx"), 405),
+    ] {
+        let answer = server.http(&request).await;
+        assert_eq!(answer.status, status, "{request}");
+        let shared = answer.head.lines().find(|line| line.starts_with("access-control-"));
+        assert_eq!(shared, None, "{request}");
+        assert_eq!(answer.header("cross-origin-resource-policy"), Some("same-origin"), "{request}");
+        assert!(answer.header("content-security-policy").is_some(), "{request}");
+    }
+    server.stop().await;
+}
+
+/// A stranger's name that was made to point here, in every place where a request has a name.
+#[tokio::test]
+async fn a_strangers_name_gets_nothing() {
+    let server = Server::start().await;
+    let mqtt = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Protocol: mqtt\r\n";
+    let own = server.address;
+    for request in [
+        "GET / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n".to_owned(),
+        format!("GET / HTTP/1.1\r\nHost: evil.example:{}\r\nConnection: close\r\n\r\n", own.port()),
+        format!("GET / HTTP/1.1\r\nHost: evil.example\r\nHost: {own}\r\nConnection: close\r\n\r\n"),
+        format!("GET / HTTP/1.1\r\nHost: {own}\r\nHost: evil.example\r\nConnection: close\r\n\r\n"),
+        format!("GET / HTTP/1.1\r\nHost: evil.example\r\nX-Forwarded-Host: {own}\r\nConnection: close\r\n\r\n"),
+        format!("GET / HTTP/1.1\r\nHost: {own}@evil.example\r\nConnection: close\r\n\r\n"),
+        "GET / HTTP/1.1\r\nHost: 127.0.0.1.evil.example\r\nConnection: close\r\n\r\n".to_owned(),
+        "GET / HTTP/1.1\r\nHost: evil.example#.localhost\r\nConnection: close\r\n\r\n".to_owned(),
+        "GET / HTTP/1.1\r\nHost: localhost.\r\nConnection: close\r\n\r\n".to_owned(),
+        "GET / HTTP/1.1\r\nConnection: close\r\n\r\n".to_owned(),
+        "GET / HTTP/1.0\r\n\r\n".to_owned(),
+        format!("GET /mqtt HTTP/1.1\r\nHost: evil.example\r\nOrigin: http://evil.example\r\n{mqtt}\r\n"),
+        format!("GET /mqtt HTTP/1.1\r\nHost: evil.example\r\nOrigin: http://{own}\r\n{mqtt}\r\n"),
+        format!("GET /mqtt HTTP/1.1\r\nHost: {own}\r\nOrigin: http://{own}.evil.example\r\n{mqtt}\r\n"),
+        format!(
+            "GET /mqtt HTTP/1.1\r\nHost: {own}\r\nOrigin: http://evil.example\r\nOrigin: http://{own}\r\n{mqtt}\r\n"
+        ),
+        format!(
+            "GET /mqtt HTTP/1.1\r\nHost: {own}\r\nOrigin: http://{own}\r\nOrigin: http://evil.example\r\n{mqtt}\r\n"
+        ),
+    ] {
+        let answer = server.http(&request).await;
+        assert!(matches!(answer.status, 400 | 403), "{request}: {answer:?}");
+        assert!(!answer.body.contains("<!doctype html>"), "{request}");
+    }
+    server.stop().await;
+}
+
 #[tokio::test]
 async fn another_sites_page_may_not_open_a_websocket() {
     let server = Server::start().await;

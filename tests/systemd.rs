@@ -193,6 +193,49 @@ fn it_is_ready_though_the_broker_is_not_and_says_so() {
     assert_eq!(service.end().code(), Some(0));
 }
 
+/// Where a process listens for TCP connections, as the kernel has it.
+fn listens(pid: u32) -> Vec<String> {
+    let sockets: Vec<_> = fs::read_dir(format!("/proc/{pid}/fd"))
+        .unwrap()
+        .filter_map(|entry| fs::read_link(entry.ok()?.path()).ok())
+        .filter_map(|link| Some(link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned()))
+        .collect();
+    assert!(!sockets.is_empty(), "a daemon has sockets");
+    let mut found = Vec::new();
+    for table in ["tcp", "tcp6"] {
+        // Address, state and inode are the 2nd, 4th and 10th column; 0A is LISTEN (linux/Documentation/networking/proc_net_tcp.rst).
+        let Ok(table) = fs::read_to_string(format!("/proc/{pid}/net/{table}")) else { continue };
+        for columns in table.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>()) {
+            if columns[3] == "0A" && sockets.iter().any(|inode| inode == columns[9]) {
+                found.push(columns[1].to_owned());
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn it_listens_on_no_tcp_port() {
+    let service = Service::start(UNREACHABLE, None);
+    service.until(|line| line.starts_with("STATUS=idle"));
+    assert_eq!(listens(service.daemon.id()), [""; 0]);
+    assert_eq!(service.end().code(), Some(0));
+
+    // The same look at one that does: page, and broker.
+    let dir = empty();
+    fs::write(dir.path().join("lunette.toml"), UNREACHABLE).unwrap();
+    let mut command = lunette(dir.path());
+    command.args(["run", "--local", "--listen", "127.0.0.1:0", "--state"]).arg(dir.path().join("state"));
+    let socket = UnixDatagram::bind(dir.path().join("notify")).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let daemon = command.env("NOTIFY_SOCKET", dir.path().join("notify")).stdout(Stdio::null()).spawn().unwrap();
+    let local = Service { daemon, socket, dir };
+    local.until(|line| line.starts_with("READY=1"));
+    let found = listens(local.daemon.id());
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found.iter().all(|at| at.starts_with("0100007F:")), "beyond loopback: {found:?}");
+}
+
 #[test]
 fn the_watchdog_is_fed_in_time_all_the_time() {
     let within = Duration::from_secs(2);

@@ -93,6 +93,9 @@ impl Bridge {
 
 /// A browser says of which page it opens a WebSocket: only our own may. Other programs say nothing.
 fn is_same_origin(headers: &HeaderMap) -> bool {
+    if [header::ORIGIN, header::HOST].iter().any(|name| headers.get_all(name).iter().count() > 1) {
+        return false;
+    }
     let text = |name| headers.get(name).map(|v| v.to_str().unwrap_or_default());
     match text(header::ORIGIN) {
         None => true,

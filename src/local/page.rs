@@ -145,14 +145,19 @@ pub(super) async fn secure(mut response: Response) -> Response {
 /// Whether a request was meant for this machine. A stranger's name can be made to point here (DNS rebinding): its page
 /// would be of the same origin as ours. An address cannot, nor can `localhost`.
 pub(super) fn is_host_of_our_own(headers: &HeaderMap) -> bool {
-    let Some(host) = headers.get(header::HOST).and_then(|h| h.to_str().ok()) else { return false };
+    // With two of them, who is right? Not a browser, in any case.
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let (Some(host), None) = (hosts.next().and_then(|h| h.to_str().ok()), hosts.next()) else { return false };
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
         _ => host,
     };
     let address = name.strip_prefix('[').and_then(|n| n.strip_suffix(']')).unwrap_or(name);
     let name = name.to_ascii_lowercase();
-    name == "localhost" || name.ends_with(".localhost") || address.parse::<IpAddr>().is_ok()
+    let labels = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.');
+    name == "localhost"
+        || (name.ends_with(".localhost") && name.bytes().all(labels))
+        || address.parse::<IpAddr>().is_ok()
 }
 
 #[cfg(test)]
