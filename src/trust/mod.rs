@@ -18,6 +18,8 @@ pub mod id;
 pub mod key;
 pub mod known;
 pub mod operational;
+#[cfg(test)]
+mod properties_tests;
 mod replay;
 pub mod role;
 pub mod roll;
