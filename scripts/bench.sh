@@ -29,6 +29,7 @@ case "${1:-}" in
 esac
 cargo bench --locked --bench camera
 cargo bench --locked --bench send
+cargo bench --locked --bench door
 cargo build --locked --release
 TEST_BINARY=$PWD/target/release/lunette node tests/browser/latency.mjs
 TEST_BINARY=$PWD/target/release/lunette node tests/browser/idle.mjs
