@@ -12,6 +12,7 @@ mod brake;
 mod delay;
 mod loss;
 mod noise;
+mod probe;
 mod shift;
 #[cfg(test)]
 mod simulator;
@@ -25,6 +26,7 @@ use crate::media::units::Bitrate;
 pub use brake::{Brake, Fill};
 use delay::Delay;
 use loss::Loss;
+use probe::Probes;
 
 /// A queue this long does no harm yet, but the rate does not rise.
 const STANDING: Duration = Duration::from_millis(25);
@@ -48,6 +50,8 @@ const BETWEEN_CUTS: Duration = Duration::from_millis(200);
 const MEMORY: Duration = Duration::from_secs(30);
 /// Beyond it by this factor without a queue, it is forgotten: the path has changed.
 const PASSED: f64 = 1.2;
+/// From this part of the most on, nothing is tried.
+const WANTED: f64 = 0.7;
 /// The shortest round trip is looked for anew after so long.
 const ROUND_TRIP: Duration = Duration::from_secs(5);
 /// No word from the viewer for so long, while it was sent something: the path takes less, or nothing.
@@ -101,6 +105,7 @@ pub struct Estimator {
     limits: (f64, f64),
     delay: Delay,
     loss: Loss,
+    probes: Probes,
     /// The last rate that was too much, and when that was.
     too_much: Option<(f64, Instant)>,
     /// Since when no rate is known to be too much.
@@ -126,6 +131,7 @@ impl Estimator {
             limits,
             delay: Delay::default(),
             loss: Loss::default(),
+            probes: Probes::default(),
             too_much: None,
             free: None,
             before: None,
@@ -157,7 +163,25 @@ impl Estimator {
         }
         self.delay.add(acks);
         self.loss.add(now, acks);
+        let (slack, delay) = (self.delay.noise() * 2, &self.delay);
+        if let Some(rate) = self.probes.report(now, acks, slack, self.round_trip(), |ack| delay.took(ack))
+            && rate > self.rate
+        {
+            (self.too_much, self.free) = (None, Some(now));
+            self.move_to(rate, now);
+        }
         self.adapt(now);
+    }
+
+    /// What should be sent now, pictures and all, to see whether the path takes it; `None`: no more than there is.
+    pub fn probe(&mut self, now: Instant) -> Option<Bitrate> {
+        let calm = self.before.is_none() && self.delay.newest() <= STANDING && !self.loss.is_high();
+        let wanted = self.rate < self.limits.1 * WANTED && self.heard.is_some();
+        if !calm || !wanted {
+            self.probes.wait(now);
+        }
+        let rate = self.probes.rate(now, self.rate, self.delay.least())?;
+        Some(Bitrate::bits(rate.min(self.limits.1) as u32))
     }
 
     /// Packets take another path: the rate stays, till more is known.

@@ -146,6 +146,31 @@ fn another_path_is_no_queue() {
 }
 
 #[test]
+fn a_deep_cap_that_is_lifted_is_soon_forgotten() {
+    let climbs = |fills: bool| -> Vec<f64> {
+        let climb = |(lifted, seed): (u32, u32)| {
+            let mut run = Simulation::new(mbit(4.0), Bitrate::kbps(4000));
+            (run.random, run.fills) = (seed, fills);
+            run.run(5.0);
+            run.path.cap = 0.3e6;
+            run.run(4.0 + f64::from(lifted) / 2.0);
+            run.path.cap = 4e6;
+            let from = run.samples.len();
+            run.run(20.0);
+            let there = run.samples.iter().skip(from).position(|sample| sample.estimate >= 3000.0);
+            there.map_or(f64::INFINITY, |pictures| pictures as f64 / 30.0)
+        };
+        let mut climbs: Vec<f64> = (0..6).flat_map(|lifted| SEEDS.map(|seed| (lifted, seed))).map(climb).collect();
+        climbs.sort_by(f64::total_cmp);
+        climbs
+    };
+    let (with, without) = (climbs(true), climbs(false));
+    let half = with.len() / 2;
+    assert!(with[half] < 0.7 * without[half] && with.last() < Some(&7.0), "{with:?} {without:?}");
+    assert!(without.last() < Some(&15.0), "{without:?}");
+}
+
+#[test]
 fn silence_lowers_it() {
     let start = Instant::now();
     let mut estimator = Estimator::new(Bitrate::kbps(2000), Bitrate::MIN, Bitrate::kbps(2500));

@@ -53,10 +53,9 @@ impl Delay {
         let (mut newest_sent, mut least, mut came) = (i64::MIN, i64::MAX, 0.0);
         for ack in acks {
             let Some(arrived) = ack.arrived else { continue };
-            let since = |duration: Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX / 4);
             let sent =
-                since(ack.sent.saturating_duration_since(epoch)) - since(epoch.saturating_duration_since(ack.sent));
-            let (at, bits) = (since(arrived), ack.size.min(1 << 16) as f64 * 8.0);
+                micros(ack.sent.saturating_duration_since(epoch)) - micros(epoch.saturating_duration_since(ack.sent));
+            let (at, bits) = (micros(arrived), ack.size.min(1 << 16) as f64 * 8.0);
             (newest_sent, least, came) = (newest_sent.max(sent), least.min(at - sent), came + bits);
             self.noise.add(sent, at - sent);
             self.insert(Arrival { at, took: at - sent, bits });
@@ -120,6 +119,19 @@ impl Delay {
         self.least.iter().map(|(_, took)| *took).min().unwrap_or(0)
     }
 
+    /// The time that a packet took, in µs, on a clock of its own; `None`: it did not come.
+    pub(super) fn took(&self, ack: &Ack) -> Option<i64> {
+        let epoch = self.epoch?;
+        let sent =
+            micros(ack.sent.saturating_duration_since(epoch)) - micros(epoch.saturating_duration_since(ack.sent));
+        ack.arrived.map(|arrived| micros(arrived) - sent)
+    }
+
+    /// The least time that packets of late took, on the same clock.
+    pub(super) fn least(&self) -> i64 {
+        self.base() + self.queue
+    }
+
     /// What every packet of late had to wait.
     pub(super) fn queue(&self) -> Duration {
         Duration::from_micros(self.queue.unsigned_abs())
@@ -163,6 +175,10 @@ impl Delay {
         let newest = self.arrivals.back().map_or(0, |arrival| arrival.took - self.base());
         Duration::from_micros(newest.max(0).unsigned_abs())
     }
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX / 4)
 }
 
 /// Bits per second of arrivals, the newest first; how many there are, and in how many seconds they came.

@@ -63,6 +63,8 @@ pub(super) struct Sample {
 
 pub(super) struct Simulation {
     pub path: Path,
+    /// Whether probes are sent.
+    pub fills: bool,
     pub estimator: Estimator,
     /// The camera's ceiling, in bits per second.
     ceiling: f64,
@@ -88,6 +90,7 @@ impl Simulation {
         let (start, bps) = (Instant::now(), f64::from(ceiling.bps()));
         Self {
             path,
+            fills: true,
             estimator: Estimator::new(ceiling, Bitrate::MIN, Bitrate::bits((bps * 1.25) as u32)),
             ceiling: bps,
             now: start,
@@ -185,6 +188,13 @@ impl Simulation {
             for i in 0..packets {
                 let at = self.now + if packets > 8 { FRAME / 2 * i as u32 / packets as u32 } else { Duration::ZERO };
                 self.send(at, bytes / packets + HEADERS);
+            }
+            if let Some(rate) = self.estimator.probe(self.now).filter(|_| !held && self.fills) {
+                let pictures = packets * (bytes / packets.max(1) + HEADERS);
+                let missing = (f64::from(rate.bps()) / 30.0 / 8.0) as usize;
+                for _ in 0..missing.saturating_sub(pictures).div_ceil(PAYLOAD + HEADERS) {
+                    self.send(self.now, PAYLOAD + HEADERS);
+                }
             }
             while self.resend.front().is_some_and(|(due, _)| *due <= self.now) {
                 if let Some((_, size)) = self.resend.pop_front() {

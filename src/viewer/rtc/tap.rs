@@ -37,7 +37,7 @@ const NO_DELAY: Bytes = Bytes::from_static(&[0, 0, 0]);
 /// Of a packet on its way, beyond its payload: RTP with extensions, SRTP, UDP, IP.
 const HEADERS: usize = 12 + 12 + 16 + 8 + 20;
 /// While the path is being sought more of, what is missing is filled up so often.
-const FILL: Duration = Duration::from_millis(30);
+const FILL: Duration = Duration::from_millis(25);
 /// What retransmission takes is that of the last so many seconds.
 const REPAIR: f64 = 1.0;
 
@@ -188,9 +188,12 @@ impl Tap {
         self.link.update(flow);
     }
 
-    /// Fills up what the pictures leave of the path, when it is to be seen what it takes.
+    /// Fills up what the pictures leave of the path, or goes beyond it for a moment, when it is to be seen what it takes.
     fn fill(&mut self, now: Instant) {
-        let (Some(sought), Some(rtx), Some(_)) = (self.link.sought(), self.rtx, self.number) else {
+        let (Some(rtx), Some(_)) = (self.rtx, self.number) else { return };
+        let probe = if self.link.is_held() { None } else { self.estimator.probe(now) };
+        let sought = self.link.sought().map(|rate| rate.min(self.estimator.rate()));
+        let Some(rate) = probe.max(sought) else {
             self.filled = (None, 0.0);
             return;
         };
@@ -202,8 +205,7 @@ impl Tap {
         if time < FILL {
             return;
         }
-        let rate = f64::from(sought.min(self.estimator.rate()).bps());
-        let mut missing = rate * time.as_secs_f64().min(0.2) - spent;
+        let mut missing = f64::from(rate.bps()) * time.as_secs_f64().min(0.2) - spent;
         while missing > 0.0 {
             let Some(mut packet) = self.ring.filler(rtx) else { break };
             missing -= (packet.payload.len() + HEADERS) as f64 * 8.0;
