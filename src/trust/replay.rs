@@ -14,14 +14,15 @@ const EACH: u16 = 256;
 /// The nonces that were used with one challenge.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    nonces: HashSet<[u8; NONCE]>,
+    nonces: HashSet<(ViewerId, [u8; NONCE])>,
     of: HashMap<ViewerId, u16>,
 }
 
 impl Seen {
-    /// Whether a nonce is new, and its viewer has some left.
+    /// Whether a nonce is new, and its viewer has some left. What others use is nothing to it: nobody can use up a nonce
+    /// that they saw on its way.
     pub(super) fn check(&self, viewer: &ViewerId, nonce: &[u8; NONCE]) -> Result<(), Reason> {
-        if self.nonces.contains(nonce) {
+        if self.nonces.contains(&(*viewer, *nonce)) {
             return Err(Reason::Replay);
         }
         let full = self.nonces.len() >= ALL || self.of.get(viewer).is_some_and(|n| *n >= EACH);
@@ -30,7 +31,7 @@ impl Seen {
 
     /// Remembers one that passed [`Seen::check`], and whose signature was good.
     pub(super) fn remember(&mut self, viewer: ViewerId, nonce: [u8; NONCE]) {
-        if self.nonces.len() < ALL && self.nonces.insert(nonce) {
+        if self.nonces.len() < ALL && self.nonces.insert((viewer, nonce)) {
             *self.of.entry(viewer).or_default() += 1;
         }
     }
@@ -80,7 +81,7 @@ mod tests {
         seen.remember(viewer, nonce(1));
         assert_eq!(seen.check(&viewer, &nonce(1)), Err(Reason::Replay));
         let other = ViewerId::from_bytes([2; 16]);
-        assert_eq!(seen.check(&other, &nonce(1)), Err(Reason::Replay), "whoever shows it");
+        assert_eq!(seen.check(&other, &nonce(1)), Ok(()), "nobody uses up another's");
     }
 
     #[test]
