@@ -113,6 +113,7 @@ container() {
 sbom() {
     command -v cargo-cyclonedx >/dev/null || cargo install --locked cargo-cyclonedx
     SOURCE_DATE_EPOCH=$DATE cargo cyclonedx --quiet --format json --spec-version 1.5 --no-build-deps --target "$TARGET" --describe binaries
+    scripts/sbom.py lunette_bin.cdx.json "$TARGET"
     mv lunette_bin.cdx.json "$FOLDER/dist/lunette_$(version)-1_$ARCH.cdx.json"
 }
 

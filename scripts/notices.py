@@ -11,6 +11,14 @@ LICENSE = re.compile(r"(un)?licen[cs]e|copying|copyright|notice", re.IGNORECASE)
 TEXTS = {"", ".md", ".txt", ".mit", ".apache", ".bsd"}
 
 
+def linked(target):
+    """Names and versions of all that the binary is made of. Cargo's metadata say more: there, what tests want of a crate's
+    features is wanted always."""
+    command = ["cargo", "tree", "--locked", "--edges", "normal", "--target", target, "--prefix", "none", "--format", "{p}"]
+    lines = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
+    return {(name, version.removeprefix("v")) for name, version, *_ in map(str.split, lines)}
+
+
 def crates(target):
     """Those that are linked: neither tests' nor build scripts'."""
     command = ["cargo", "metadata", "--locked", "--format-version", "1", "--filter-platform", target]
@@ -27,8 +35,10 @@ def crates(target):
             if any(kind["kind"] is None for kind in dep["dep_kinds"]):
                 waiting.append(dep["pkg"])
     found.remove(data["resolve"]["root"])
+    inside = linked(target)
     for package in (packages[id] for id in found):
-        yield package["name"], package["version"], package["license"], Path(package["manifest_path"]).parent
+        if (package["name"], package["version"]) in inside:
+            yield package["name"], package["version"], package["license"], Path(package["manifest_path"]).parent
 
 
 def npm_packages():
@@ -59,4 +69,5 @@ def main():
         print(f"\n{'=' * 80}\n{', '.join(sorted(set(names)))}\n{'-' * 80}\n{text}")
 
 
-main()
+if __name__ == "__main__":
+    main()
