@@ -112,6 +112,8 @@ pub struct Estimator {
     free: Option<Instant>,
     /// What was thought of the path before the queue that there is now.
     before: Option<(f64, Option<(f64, Instant)>)>,
+    /// Whether the last report looked as if the link had become narrow.
+    rushed: bool,
     /// When it was last halved, or nearly.
     cut: Option<Instant>,
     /// When it was last moved, or could have been.
@@ -135,6 +137,7 @@ impl Estimator {
             too_much: None,
             free: None,
             before: None,
+            rushed: false,
             cut: None,
             moved: None,
             heard: None,
@@ -226,6 +229,8 @@ impl Estimator {
     fn adapt(&mut self, now: Instant) {
         let (queue, growth, rush) = (self.delay.queue(), self.delay.growth(), self.delay.rush());
         let rush = rush.filter(|through| *through < self.rate * NARROWED);
+        // A viewer that is busy for a moment looks like it once.
+        let rush = if std::mem::replace(&mut self.rushed, rush.is_some()) { rush } else { None };
         let packet = Duration::from_secs_f64((PACKET / self.rate).min(0.06));
         let noise = self.delay.noise();
         let standing = STANDING + packet.max(noise);

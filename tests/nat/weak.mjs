@@ -103,6 +103,7 @@ function judge(run, phase, frames, first, half, last, carried) {
   let back = first.now;
   frames.forEach((f, i) => {
     if (f.ms > 300 || f.corrupt) back = frames[i + 1]?.at ?? last.now;
+    else if (f.at - (frames[i - 1]?.at ?? first.now) > 300) back = f.at;
   });
   if (frames.length === 0) back = last.now;
   const kbps = Math.round(((last.bytes - half.bytes) * 8) / (last.now - half.now));
