@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 
 use common::watcher::Watcher;
 use common::{Signal, Stage};
-use lunette::trust::ViewerId;
+use data_encoding::BASE64;
+use lunette::trust::Point;
 use serde_json::{Value, json};
 
 fn main() {
@@ -162,27 +163,29 @@ fn spawn_viewers(n: usize, stage: &Stage) -> Viewers {
         .unwrap();
     let input = Arc::new(Mutex::new(child.stdin.take().unwrap()));
     let output = BufReader::new(child.stdout.take().unwrap());
-    let (signal, runtime) = (stage.signal(), tokio::runtime::Handle::current());
+    let mut said = stage.said();
+    let (signal, keeper) = (stage.signal(), stage.keeper.clone());
     let (all_watch, watching) = tokio::sync::oneshot::channel();
+    let first = json!({"camera": keeper.camera(), "challenge": BASE64.encode(&keeper.challenge())});
+    writeln!(input.lock().unwrap(), "{first}").unwrap();
+    tokio::spawn(async move {
+        while let Ok((to, payload)) = said.recv().await {
+            let line = json!({"to": to, "payload": BASE64.encode(&payload)});
+            let _ = writeln!(input.lock().unwrap(), "{line}");
+        }
+    });
     std::thread::spawn(move || {
         let mut all_watch = Some(all_watch);
         for line in output.lines() {
             let message: Value = serde_json::from_str(&line.unwrap()).unwrap();
+            let bytes = |name: &str| BASE64.decode(message[name].as_str()?.as_bytes()).ok();
             if message == "watching" {
                 let _ = all_watch.take().unwrap().send(());
-                continue;
+            } else if let Some(key) = bytes("introduce") {
+                common::sealed::introduce(&keeper, &Point::from_bytes(&key).unwrap());
+            } else if let Some(payload) = bytes("publish") {
+                signal.publish(&payload);
             }
-            let from: ViewerId = message["from"].as_str().unwrap().parse().unwrap();
-            if message["type"] == "offer" {
-                let (mut mailbox, input) = (signal.mailbox(from), input.clone());
-                runtime.spawn(async move {
-                    while let Some(answer) = mailbox.recv().await {
-                        let line = json!({"to": from, "message": answer}).to_string();
-                        let _ = writeln!(input.lock().unwrap(), "{line}");
-                    }
-                });
-            }
-            signal.publish(message.to_string().as_bytes());
         }
     });
     Viewers { child, watching }
@@ -190,12 +193,22 @@ fn spawn_viewers(n: usize, stage: &Stage) -> Viewers {
 
 /// The other process.
 async fn viewers(n: usize) {
-    let signal = Signal::new(|payload| println!("{}", String::from_utf8_lossy(payload)));
+    let mut first = String::new();
+    std::io::stdin().read_line(&mut first).unwrap();
+    let first: Value = serde_json::from_str(&first).unwrap();
+    let bytes = |value: &Value| BASE64.decode(value.as_str().unwrap().as_bytes()).unwrap();
+    let challenge = bytes(&first["challenge"]);
+    let signal = Signal::sealed(
+        first["camera"].as_str().unwrap().parse().unwrap(),
+        Box::new(|payload| println!("{}", json!({"publish": BASE64.encode(payload)}))),
+        Box::new(move || challenge.clone()),
+        Box::new(|key| println!("{}", json!({"introduce": BASE64.encode(key.bytes())}))),
+    );
     let deliver = signal.clone();
     std::thread::spawn(move || {
         for line in std::io::stdin().lines() {
             let line: Value = serde_json::from_str(&line.unwrap()).unwrap();
-            deliver.deliver(line["to"].as_str().unwrap().parse().unwrap(), line["message"].clone());
+            deliver.hear(line["to"].as_str().unwrap().parse().unwrap(), &bytes(&line["payload"]));
         }
         std::process::exit(0);
     });

@@ -122,7 +122,7 @@ npm_ci() {
 # The page, into web/dist, when its sources are newer.
 build_page() {
     npm_ci web
-    if [ ! -e web/dist/index.html ] || [ -n "$(find web/src web/public web/index.html web/*.json web/*.ts -newer web/dist/index.html -print -quit)" ]; then
+    if [ ! -e web/dist/index.html ] || [ -n "$(find web/src web/public web/index.html web/*.json web/*.ts src/trust/words.txt -newer web/dist/index.html -print -quit)" ]; then
         say "building the page"
         npm run --prefix web --silent build
     fi

@@ -2,6 +2,9 @@
 //!
 //! Exit codes: 0 all is well, 1 something failed, 2 the arguments or the config are wrong.
 
+mod table;
+mod trust;
+
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,6 +16,8 @@ use crate::board;
 use crate::camera;
 use crate::config::{self, Camera, Config, ConfigError, Flag, Gst, Loaded, Sources};
 use crate::doctor::{self, finding::Verdict};
+
+pub use trust::show as show_invitation;
 
 /// Exit code when something failed.
 pub const EXIT_FAILURE: u8 = 1;
@@ -27,6 +32,8 @@ Examples:
   lunette check                           is the config good, and what would be used?
   lunette probe                           which cameras and encoders are there?
   lunette doctor                          what works, what does not, and what helps
+  lunette pair                            a link and a QR code for one more viewer
+  lunette viewers                         who may watch
 
 Exit codes: 0 all is well, 1 something failed, 2 the arguments or the config are wrong.";
 
@@ -54,6 +61,15 @@ Examples:
 
 It takes a few seconds, opens the camera, and logs in at the broker beside a daemon that runs. Exit codes: 0 all is well
 or worth a look, 1 something does not work, 2 the arguments or the config are wrong.";
+
+const PAIR_EXAMPLES: &str = "\
+Examples:
+  lunette pair                            for the first viewer: the owner; then for somebody who only watches
+  lunette pair --role admin               who may invite and revoke others
+  lunette pair --page https://page.example.net/ --broker wss://broker.example.net:8884/mqtt
+  sudo lunette pair --state /var/lib/lunette/front      of the unit lunette@front
+
+The daemon must run. The link is good for one viewer, for 15 minutes; a new one takes the place of the one before.";
 
 /// A camera's picture in a browser: H.264 over WebRTC, signaled by MQTT.
 #[derive(Debug, Parser)]
@@ -87,6 +103,19 @@ pub enum Command {
     /// Print a broker's access rules: who may publish and read what
     #[command(after_help = acl::EXAMPLES)]
     Acl(acl::Acl),
+    /// Make a link, and its QR code, by which one viewer is paired
+    #[command(after_help = PAIR_EXAMPLES)]
+    Pair(trust::Pair),
+    /// List who may watch
+    Viewers(trust::Viewers),
+    /// Forget a viewer; its sessions end at once
+    Revoke(trust::Revoke),
+    /// Forget all viewers
+    Reset(trust::Reset),
+    /// Say how the daemon that runs is, and who watches now
+    Status(trust::State),
+    /// Show who was paired, watched, was refused or revoked; or check that nobody changed that
+    Audit(trust::Audit),
 }
 
 /// Where the config is.
@@ -338,59 +367,5 @@ fn describe(gst: &Gst) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parsed(args: &[&str]) -> Result<Cli, clap::Error> {
-        Cli::try_parse_from(["lunette"].iter().chain(args))
-    }
-
-    #[test]
-    fn the_definition_is_sound() {
-        use clap::CommandFactory;
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn flags_become_config() {
-        let cli = parsed(&[
-            "run",
-            "--local",
-            "--listen",
-            "127.0.0.1:8081",
-            "--camera",
-            "/dev/video3",
-            "--name",
-            "Front door",
-            "--state",
-            "/s",
-        ])
-        .unwrap();
-        let Command::Run(run) = cli.command else { panic!("not run") };
-        let sources = Sources { defaults: None, file: None, variables: Vec::new(), ..run.sources() };
-        let config = Config::load(&sources).unwrap().config;
-        assert_eq!(config.local.listen, SocketAddr::from(([127, 0, 0, 1], 8081)));
-        assert_eq!(config.camera, Camera::V4l2(config::V4l2 { device: "/dev/video3".into() }));
-        assert_eq!(config.name, "Front door");
-        assert_eq!(config.state.dir, Some("/s".into()));
-    }
-
-    #[test]
-    fn wrong_flags_name_themselves() {
-        let cli = parsed(&["run", "--camera", "testcrad"]).unwrap();
-        let Command::Run(run) = cli.command else { panic!("not run") };
-        let error = run.load().unwrap_err().to_string();
-        assert_eq!(error, "--camera: unknown choice `testcrad`; did you mean `testcard`?");
-        for wrong in [&["run", "--listen", "127.0.0.1:1"][..], &["run", "--local", "--listen", "x"], &["fly"], &[]] {
-            assert_eq!(parsed(wrong).unwrap_err().exit_code(), i32::from(EXIT_USAGE), "{wrong:?}");
-        }
-        assert_eq!(parsed(&["--version"]).unwrap_err().exit_code(), 0);
-    }
-
-    #[test]
-    fn the_log_filter_follows_the_flags() {
-        assert_eq!(parsed(&["probe"]).unwrap().log_filter(), "lunette=info,warn");
-        assert_eq!(parsed(&["probe", "-v"]).unwrap().log_filter(), "lunette=debug,warn");
-        assert_eq!(parsed(&["--log", "x=trace", "probe"]).unwrap().log_filter(), "x=trace");
-    }
-}
+#[path = "cli_tests.rs"]
+mod tests;

@@ -13,6 +13,10 @@
 //! - [`signal`]: messages and the MQTT broker they travel through.
 //! - [`turn`]: STUN and TURN servers, and credentials for them.
 //! - [`lobby`]: offers → viewers: admit, replace, refuse, reap.
+//! - [`keeper`]: who is known, held, kept and written down.
+//! - [`audit`]: who was paired, came, went or was refused: a log that shows when it was changed.
+//! - [`control`]: how commands ask the daemon that runs, [`desk`] who answers them; [`invite`]: the link and its QR code.
+//! - [`clock`]: whether the machine knows what time it is.
 //! - [`herald`]: says to everyone how the camera is.
 //! - [`identity`]: the camera's id and key, kept.
 //! - [`local`]: `run --local`: embedded broker, viewer page, one port.
@@ -22,16 +26,22 @@
 //! - [`daemon`]: the wiring and the stopping order.
 
 pub mod acl;
+pub mod audit;
 pub mod board;
 pub mod camera;
 pub mod cli;
+pub mod clock;
 pub mod config;
+pub mod control;
 pub mod daemon;
+pub mod desk;
 pub mod doctor;
 pub mod herald;
 pub mod hub;
 pub mod identity;
 pub mod interfaces;
+pub mod invite;
+pub mod keeper;
 pub mod lobby;
 #[cfg(feature = "local")]
 pub mod local;

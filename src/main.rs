@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use lunette::cli::{self, Command};
 use lunette::config::ConfigError;
+use lunette::keeper::StoreError;
 use lunette::signal::broker::BrokerError;
 use lunette::turn::OpenError;
 
@@ -24,7 +25,10 @@ fn main() -> ExitCode {
 
 /// Whether the config is wrong, or a file that it names: what trying again does not mend.
 fn is_config(e: &anyhow::Error) -> bool {
-    e.is::<ConfigError>() || e.is::<BrokerError>() || e.is::<OpenError>()
+    e.is::<ConfigError>()
+        || e.is::<BrokerError>()
+        || e.is::<OpenError>()
+        || e.downcast_ref().is_some_and(|e| matches!(e, StoreError::Damaged { .. }))
 }
 
 /// The exit code, unless something failed.
@@ -43,6 +47,12 @@ fn run(cli: &cli::Cli) -> anyhow::Result<u8> {
         Command::Probe(probe) => {
             print!("{}", probe.run()?);
         }
+        Command::Pair(pair) => print!("{}", pair.run()?),
+        Command::Viewers(viewers) => print!("{}", viewers.run()?),
+        Command::Revoke(revoke) => print!("{}", revoke.run()?),
+        Command::Reset(reset) => print!("{}", reset.run()?),
+        Command::Status(status) => print!("{}", status.run()?),
+        Command::Audit(audit) => print!("{}", audit.run()?),
         Command::Doctor(doctor) => {
             // What the daemon would log is found, and said, here; but who asks for the log gets it too.
             if cli.verbose > 0 || cli.log.is_some() {

@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod acl_rig;
-#[allow(dead_code)]
 mod broker_rig;
 
 use acl_rig::{CAM, Client, FLEET, ME, NEIGHBOUR, OBSERVER, OTHER, Rabbit, leave_a_will, lunette_acl, topic};

@@ -5,11 +5,11 @@ mod broker_rig;
 
 use std::time::{Duration, Instant};
 
-use broker_rig::{CAM, Camera, ME, Mosquitto, Viewer, me, poll, topic};
+use broker_rig::{Camera, Mosquitto, Viewer, cam, keeper, me, mine, poll, topic};
 use lunette::config::Config;
-use lunette::signal::message::{EndReason, EventName, Request, Response};
+use lunette::signal::message::{EndReason, Request, Response};
 use lunette::signal::mqtt::{self, Broker};
-use lunette::trust::{BootId, MAX_MESSAGE, SessionId};
+use lunette::trust::{MAX_MESSAGE, MAX_PLAIN, SessionId};
 use lunette::turn::{Ice, Who};
 use rumqttc::v5::mqttbytes::{QoS, v5::LastWill};
 use rumqttc::v5::{AsyncClient, MqttOptions};
@@ -23,10 +23,10 @@ fn end(text: &str) -> Response {
 /// Hello arrives, and an answer goes back.
 async fn talk(camera: &mut Camera, viewer: &mut Viewer, text: &str) {
     viewer.hello().await;
-    let asked = camera.asked().await;
-    assert_eq!((asked.from, asked.request), (me(), Request::Hello));
-    camera.outbox.send(me(), &end(text));
-    viewer.reads(&format!("res/{ME}"), |m| m["type"] == "end" && m["text"] == text).await;
+    let (exchange, asked) = camera.asked().await;
+    assert_eq!((exchange.viewer(), asked), (me(), Request::Hello));
+    camera.outbox.send(&exchange, &end(text));
+    viewer.reads(&mine(), |m| m["type"] == "end" && m["text"] == text).await;
 }
 
 #[tokio::test]
@@ -45,8 +45,6 @@ async fn by_tcp_tls_and_websocket_on_both_families() {
             viewer.reads("status", camera.is_status(true)).await;
             Viewer::at(&broker).await.reads("status", camera.is_status(true)).await;
             talk(&mut camera, &mut viewer, &url).await;
-            camera.outbox.event(EventName::CameraLost, url.clone());
-            viewer.reads("event", |m| m["event"] == "camera_lost" && m["text"] == url.as_str()).await;
             camera.outbox.close().await;
             viewer.reads("status", camera.is_status(false)).await;
             Viewer::at(&broker).await.reads("status", camera.is_status(false)).await;
@@ -116,13 +114,16 @@ async fn a_clients_certificate_and_a_brokers_are_checked() {
 async fn a_broker_that_was_killed_is_found_again() {
     let mut broker = Mosquitto::start().await;
     let mut camera = Camera::at(&broker);
-    Viewer::at(&broker).await.reads("status", camera.is_status(true)).await;
+    let mut viewer = Viewer::at(&broker).await;
+    viewer.reads("status", camera.is_status(true)).await;
+    viewer.hello().await;
+    let (exchange, _) = camera.asked().await;
     for round in ["short", "long"] {
         broker.kill();
         broker.is_missed().await;
         // More than can wait, so that there is no room for what a new connection needs.
         for n in 0..if round == "long" { 1000 } else { 1 } {
-            camera.outbox.send(me(), &end(&n.to_string()));
+            camera.outbox.send(&exchange, &end(&n.to_string()));
         }
         camera.say(round);
         broker.run().await;
@@ -136,12 +137,14 @@ async fn a_broker_that_was_killed_is_found_again() {
 #[tokio::test]
 async fn a_status_outlives_a_full_queue() {
     let broker = Mosquitto::start().await;
-    let camera = Camera::at(&broker);
+    let mut camera = Camera::at(&broker);
     let mut viewer = Viewer::at(&broker).await;
     viewer.reads("status", camera.is_status(true)).await;
+    viewer.hello().await;
+    let (exchange, _) = camera.asked().await;
     broker.signal("STOP");
     for n in 0..1000 {
-        camera.outbox.send(me(), &end(&n.to_string()));
+        camera.outbox.send(&exchange, &end(&n.to_string()));
         tokio::task::yield_now().await;
     }
     camera.say("new");
@@ -172,7 +175,7 @@ async fn a_foreign_status_does_not_stay() {
 
     // An earlier start, still connected for the broker; its last will comes when ours takes its place.
     let will = r#"{"v":1,"type":"status","online":false,"boot":"oooooooooooooooooooooooooo"}"#;
-    let mut options = MqttOptions::new(format!("lunette-{CAM}"), "127.0.0.1", broker.ports[0]);
+    let mut options = MqttOptions::new(format!("lunette-{}", cam()), "127.0.0.1", broker.ports[0]);
     options.set_last_will(LastWill::new(topic("status"), will, QoS::AtLeastOnce, true, None));
     let (_client, mut earlier) = AsyncClient::new(options, 1);
     earlier.poll().await.unwrap();
@@ -186,16 +189,40 @@ async fn a_foreign_status_does_not_stay() {
         viewer.reads("status", camera.is_status(true)).await;
     }
     Viewer::at(&broker).await.reads("status", camera.is_status(true)).await;
+    // What stands on the topic of the challenge decides whether anybody can ask at all.
+    let ours = camera.keeper.challenge();
+    for junk in [&b"\xff\0junk"[..], b"", &ours[..ours.len() - 1]] {
+        viewer.publish("challenge", true, junk).await;
+        viewer.sees("challenge", |m| m == junk).await;
+        viewer.sees("challenge", |m| m == ours).await;
+    }
+    Viewer::at(&broker).await.sees("challenge", |m| m == ours).await;
     camera.outbox.close().await;
     viewer.reads("status", camera.is_status(false)).await;
     assert_eq!(broker.connections(), 2);
 }
 
 #[tokio::test]
+async fn a_revoked_viewer_reads_no_status_and_hears_why() {
+    let broker = Mosquitto::start().await;
+    let mut viewer = Viewer::at(&broker).await;
+    let mut camera = Camera::at(&broker);
+    viewer.reads("status", camera.is_status(true)).await;
+    talk(&mut camera, &mut viewer, "before").await;
+    let before = camera.keeper.broadcast_key();
+    camera.keeper.revoke(lunette::trust::Actor::Board, me()).await.unwrap();
+    assert_ne!(camera.keeper.broadcast_key(), before, "another key");
+    viewer.reads("status", camera.is_status(true)).await;
+    viewer.hello().await;
+    viewer.reads(&mine(), |m| m["type"] == "turned" && m["reason"] == "revoked").await;
+    assert!(camera.requests.try_recv().is_err(), "nobody is asked");
+}
+
+#[tokio::test]
 async fn junk_does_not_cost_the_connection() {
     let broker = Mosquitto::start().await;
     let mut viewer = Viewer::at(&broker).await;
-    viewer.publish("req", true, Request::Bye { session: SessionId::random().unwrap() }.to_json(&me())).await;
+    viewer.publish("req", true, Request::Bye { session: SessionId::random().unwrap() }.to_json()).await;
     broker.says("Received PUBLISH", 1).await;
     let mut camera = Camera::at(&broker);
     viewer.reads("status", camera.is_status(true)).await;
@@ -208,35 +235,36 @@ async fn junk_does_not_cost_the_connection() {
     viewer.publish("req", false, vec![0xff; MAX_MESSAGE + 1]).await;
     talk(&mut camera, &mut viewer, "after large ones").await;
 
-    // The largest that is read does fit.
-    let mut hello = Request::Hello.to_json(&me());
-    hello.resize(MAX_MESSAGE, b' ');
-    viewer.publish("req", false, hello).await;
-    assert_eq!(camera.asked().await.request, Request::Hello);
+    // The largest that can be sealed does fit, there and back.
+    let mut hello = Request::Hello.to_json();
+    hello.resize(MAX_PLAIN, b' ');
+    viewer.ask(&hello).await;
+    assert_eq!(camera.asked().await.1, Request::Hello);
 
-    for from in ["+", "#", "", "$SYS", "../../status", "mmmmmmmmmmmmmmmmmmmmmmmm/#", "MMMMMMMMMMMMMMMMMMMMMMMMMM"] {
-        viewer.publish("req", false, format!(r#"{{"v":1,"type":"nope","from":"{from}"}}"#)).await;
-    }
-    for (body, reason) in [
-        (r#""v":1,"type":"nope""#, "unknown_type"),
-        (r#""v":2,"type":"hello""#, "version"),
-        (r#""v":1,"type":"offer""#, "bad_message"),
+    for (message, reason) in [
+        (r#"{"v":1,"type":"nope"}"#, "unknown_type"),
+        (r#"{"v":2,"type":"hello"}"#, "version"),
+        (r#"{"v":1,"type":"offer"}"#, "bad_message"),
+        (r#"{"v":1,"type":"bye","session":"aaaaaaaaaaaaaaaaaaaaaaaaaa"}"#, "bad_message"),
+        ("[]", "bad_message"),
+        ("\u{0}", "bad_message"),
     ] {
-        viewer.publish("req", false, format!(r#"{{{body},"from":"{ME}"}}"#)).await;
-        viewer.reads(&format!("res/{ME}"), |m| m["type"] == "refused" && m["reason"] == reason).await;
+        viewer.ask(message.as_bytes()).await;
+        viewer.reads(&mine(), |m| m["type"] == "refused" && m["reason"] == reason).await;
     }
 
+    let head = [b"LUN\x01\x01\x01\0\0".as_slice(), &cam().bytes()].concat();
     for n in 0..10_000_u32 {
         let junk = match n % 3 {
             0 => n.to_be_bytes().to_vec(),
-            1 => format!(r#"{{"v":1,"from":"{ME}","type":"#).into_bytes(),
-            _ => format!(r#"{{"v":1,"from":"{ME}","type":"{n}"}}"#).into_bytes(),
+            1 => format!(r#"{{"v":1,"type":"hello","from":"{}"}}"#, me()).into_bytes(),
+            _ => [&head[..], &n.to_be_bytes(), &[7; 300]].concat(),
         };
         viewer.publish("req", false, junk).await;
     }
     camera.say("after junk");
     viewer.hello().await;
-    assert_eq!(camera.asked().await.request, Request::Hello);
+    assert_eq!(camera.asked().await.1, Request::Hello);
     viewer.reads("status", |m| m["camera"]["text"] == "after junk").await;
     talk(&mut camera, &mut viewer, "after junk").await;
     assert_eq!(broker.connections(), 1);
@@ -268,7 +296,7 @@ async fn servers_that_the_fleet_publishes_are_minted() {
     let ice = Ice::open(&config.ice, Some(delivered)).unwrap();
     let mut changed = ice.changed();
     let login = Broker::open(&config.signal.mqtt.unwrap()).unwrap();
-    let (_requests, _outbox) = mqtt::open(login, CAM.parse().unwrap(), BootId::random().unwrap(), Some(deliver));
+    let (_requests, _outbox) = mqtt::open(login, keeper(), Some(deliver));
     let users = || {
         let minted = ice.mint(Who::Viewer(me()));
         minted.for_viewer().into_iter().filter_map(|server| server.username).collect::<Vec<_>>()

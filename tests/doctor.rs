@@ -1,7 +1,6 @@
 //! `lunette doctor` as it is run: on brokers that deny, disks that are full, devices that may not be opened.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
-#[allow(dead_code)]
 mod broker_rig;
 
 use std::fs;
@@ -9,10 +8,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use broker_rig::{CAM, Camera, Mosquitto, Viewer};
+use broker_rig::{Camera, Mosquitto, Viewer, cam};
 use serde_json::Value;
 
-/// A folder for its state, with this camera's id in it.
+/// A folder for its state, with this camera's key in it.
 struct Place {
     dir: tempfile::TempDir,
 }
@@ -21,7 +20,7 @@ impl Place {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("state")).unwrap();
-        fs::write(dir.path().join("state/camera-id"), format!("{CAM}\n")).unwrap();
+        fs::write(dir.path().join("state/identity.pem"), broker_rig::identity_pem()).unwrap();
         Self { dir }
     }
 
@@ -110,7 +109,7 @@ fn the_test_card_is_all_green() {
         assert!(docs.contains(&format!("| `{id}` |")), "docs/operations.md has no row for {id}");
     }
     let made: Vec<_> = fs::read_dir(place.path("state")).unwrap().map(|e| e.unwrap().file_name()).collect();
-    assert_eq!(made, ["camera-id"], "nothing was made");
+    assert_eq!(made, ["identity.pem"], "nothing was made");
 }
 
 #[test]
@@ -138,7 +137,7 @@ async fn a_broker_that_allows_all_is_good_and_its_daemon_is_not_disturbed() {
     let config = login(&broker, &place, "richtig");
     let mut viewer = Viewer::at(&broker).await;
     let mqtt = config.strip_prefix("[signal.mqtt]\n").unwrap();
-    let mut camera = Camera::open(mqtt).unwrap();
+    let camera = Camera::open(mqtt).unwrap();
     viewer.reads("status", camera.is_status(true)).await;
 
     let (findings, code) = place.doctor(&config);
@@ -146,11 +145,12 @@ async fn a_broker_that_allows_all_is_good_and_its_daemon_is_not_disturbed() {
     let topics = of(&findings, "topics");
     assert_eq!((topics.len(), topics[0].0), (1, "ok"), "{topics:?}");
 
-    // It hears the doctor's hello, which reached it; what else it heard was its own status.
-    assert_eq!(camera.asked().await.request, lunette::signal::message::Request::Hello);
+    // What the doctor said was no message to it, or what stood there already.
+    let ours = camera.keeper.challenge();
+    Viewer::at(&broker).await.sees("challenge", |m| m == ours).await;
     Viewer::at(&broker).await.reads("status", camera.is_status(true)).await;
     let log = broker.log();
-    assert_eq!(log.matches(&format!(" as lunette-{CAM} (")).count(), 1, "the daemon kept its connection: {log}");
+    assert_eq!(log.matches(&format!(" as lunette-{} (", cam())).count(), 1, "the daemon kept its connection: {log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -159,17 +159,17 @@ async fn what_a_broker_denies_is_said_topic_by_topic() {
     let table = [
         (
             "topic readwrite lunette/1/+/status\ntopic readwrite lunette/1/+/req",
-            vec![("warn", "/event"), ("fail", "/res/")],
+            vec![("fail", "/challenge"), ("fail", "/res/")],
         ),
-        ("topic write lunette/1/#", vec![("warn", "/status"), ("fail", "/req")]),
+        ("topic write lunette/1/#", vec![("warn", "/status"), ("warn", "/challenge"), ("fail", "/req")]),
         (
-            "topic read lunette/1/+/req\ntopic readwrite lunette/1/+/status\ntopic write lunette/1/+/event\n\
+            "topic read lunette/1/+/req\ntopic readwrite lunette/1/+/status\ntopic readwrite lunette/1/+/challenge\n\
           topic write lunette/1/+/res/+",
             vec![("note", "/req")],
         ),
         (
             "topic readwrite elsewhere/#",
-            vec![("fail", "/status"), ("warn", "/event"), ("fail", "/res/"), ("note", "/req")],
+            vec![("fail", "/status"), ("fail", "/challenge"), ("fail", "/res/"), ("note", "/req")],
         ),
     ];
     for (acl, expected) in table {
@@ -177,7 +177,7 @@ async fn what_a_broker_denies_is_said_topic_by_topic() {
         let (findings, code) = place.doctor(&login(&broker, &place, "richtig"));
         let topics = of(&findings, "topics");
         let fits = |((verdict, text), (want, topic)): (&(&str, &str), &(&str, &str))| {
-            verdict == want && text.contains(&format!("lunette/1/{CAM}{topic}"))
+            verdict == want && text.contains(&format!("lunette/1/{}{topic}", cam()))
         };
         assert!(topics.len() == expected.len() && topics.iter().zip(&expected).all(fits), "{acl}: {topics:?}");
         assert_eq!(code, i32::from(expected.iter().any(|(verdict, _)| *verdict == "fail")), "{acl}");

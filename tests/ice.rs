@@ -10,7 +10,6 @@ use common::Stage;
 use common::bare::{Bare, Ways};
 use common::watcher::Watcher;
 use lunette::signal::message::Candidate;
-use lunette::trust::ViewerId;
 use lunette::viewer::rtc::{PortOptions, Scope};
 
 /// Some tests count what the process has open.
@@ -65,7 +64,7 @@ async fn ten_viewers_come_by_one_port_in_either_family() {
     let mut watchers = Vec::new();
     for i in 0..10 {
         let ip = if i % 2 == 0 { "127.0.0.1" } else { "::1" };
-        let mut watcher = Watcher::at(ip, stage.signal(), ViewerId::random().unwrap()).await;
+        let mut watcher = Watcher::at(ip, stage.signal()).await;
         watcher.offer();
         watchers.push(watcher);
     }
@@ -126,7 +125,7 @@ async fn nothing_is_sent_where_nothing_may_be_sent() {
     let heard = async |scope| {
         let camera =
             Bare::with(Ways { options: PortOptions { scope, ..PortOptions::default() }, servers: vec![] }).await;
-        let mut watcher = Watcher::new(camera.signal.clone(), ViewerId::random().unwrap()).await;
+        let mut watcher = Watcher::new(camera.signal.clone()).await;
         watcher.put_into_offer(&line(in_offer));
         watcher.offer();
         watcher.until("an answer", |w| w.told("answer").is_some()).await;

@@ -232,10 +232,13 @@ async fn a_page_may_do_nothing_else() {
     let mut camera = Client::connect(server.camera()).await.unwrap();
     assert!(camera.subscribe(&topic("#")).await);
     let mut page = Client::connect(server.page()).await.unwrap();
-    for filter in ["#", "+/#", "$SYS/#", "lunette/#", &topic("#"), &topic("+"), &topic("req"), &topic("res/+"), "x"] {
+    let other = topic(&format!("res/{CAM}"));
+    for filter in
+        ["#", "+/#", "$SYS/#", "lunette/#", &topic("#"), &topic("+"), &topic("req"), &topic("res/+"), &other, "x"]
+    {
         assert!(!page.subscribe(filter).await, "{filter}");
     }
-    for (to, retain) in [("status", false), ("status", true), ("event", false), ("res/x", false), ("req", true)] {
+    for (to, retain) in [("status", false), ("status", true), ("challenge", true), ("res/x", false), ("req", true)] {
         page.publish(&topic(to), retain, "forged").await;
     }
     page.publish("elsewhere", false, "x").await;

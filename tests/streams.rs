@@ -8,7 +8,6 @@ use std::time::Duration;
 use common::Stage;
 use common::replay::{LOW, Replay, Rhythm};
 use common::watcher::{Seen, Watcher};
-use lunette::trust::ViewerId;
 
 fn is_low(seen: &Seen) -> bool {
     seen.number.unwrap() & LOW != 0
@@ -48,7 +47,7 @@ async fn a_viewer_changes_streams_without_losing_a_picture() {
 #[tokio::test(flavor = "multi_thread")]
 async fn only_what_is_watched_is_made() {
     let stage = Stage::open(10).await;
-    let mut watcher = Watcher::new(stage.signal(), ViewerId::random().unwrap()).await;
+    let mut watcher = Watcher::new(stage.signal()).await;
     watcher.stream = Some("low".into());
     watcher.offer();
     watcher.until("pictures", |w| w.pictures.len() > 5).await;
@@ -75,7 +74,7 @@ async fn a_stream_that_is_not_there_is_refused_and_nothing_changes() {
     watcher.until("more pictures", |w| w.pictures.len() > seen + 5).await;
 
     for stream in ["low", "huge"] {
-        let mut other = Watcher::new(stage.signal(), ViewerId::random().unwrap()).await;
+        let mut other = Watcher::new(stage.signal()).await;
         other.stream = Some(stream.into());
         other.offer();
         other.until("a refusal", |w| w.told("refused").is_some()).await;

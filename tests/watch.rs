@@ -11,7 +11,7 @@ use common::watcher::{Fate, Watcher};
 use lunette::config::Config;
 use lunette::media::status::CameraState;
 use lunette::signal::message::Request;
-use lunette::trust::ViewerId;
+use lunette::trust::{Actor, Side};
 use lunette::turn::Ice;
 
 /// A session that ends must be gone by then; a viewer that vanished might be on its way to another network.
@@ -197,7 +197,7 @@ async fn the_same_offer_gets_the_same_answer() {
 async fn what_cannot_be_served_is_refused_by_name_and_harms_nobody() {
     let stage = Stage::open(5).await;
     let mut watcher = joined(&stage).await;
-    let good = Watcher::new(stage.signal(), ViewerId::random().unwrap()).await.sdp().to_owned();
+    let good = Watcher::new(stage.signal()).await.sdp().to_owned();
     let cases = [
         (good.replace("H264", "H265"), "no_h264"),
         (good.replace("m=video", "m=audio"), "no_video"),
@@ -206,7 +206,7 @@ async fn what_cannot_be_served_is_refused_by_name_and_harms_nobody() {
         (good.replace("a=fingerprint", "a=x-fingerprint"), "bad_sdp"),
     ];
     for (sdp, reason) in cases {
-        let mut stranger = Watcher::new(stage.signal(), ViewerId::random().unwrap()).await;
+        let mut stranger = Watcher::new(stage.signal()).await;
         let request = Request::Offer(lunette::signal::message::Offer {
             session: stranger.session,
             stream: None,
@@ -236,16 +236,18 @@ async fn junk_on_the_request_topic_harms_nobody() {
         b"\xff\xfe\x00",
         b"{\"v\":1,\"type\":\"hello\",\"from\":\"#\"}",
         &vec![b'x'; 1 << 20],
+        b"LUN\x01\x01\x01\x00\x00",
         format!(r#"{{"v":1,"type":"offer","from":"{id}","session":7}}"#).as_bytes(),
-        format!(
-            r#"{{"v":1,"type":"candidate","from":"{id}","session":"{}","candidate":null}}"#,
-            ViewerId::random().unwrap()
-        )
-        .as_bytes(),
         "[".repeat(10_000).as_bytes(),
     ] {
         for _ in 0..100 {
             signal.publish(payload);
+        }
+    }
+    // Sealed junk of one who is known.
+    for plain in [&br#"{"v":1,"type":"offer","session":7}"#[..], b"[", b""] {
+        for _ in 0..10 {
+            signal.ask(id, None, false, plain);
         }
     }
     let seen = watcher.pictures.len();
@@ -259,7 +261,7 @@ async fn junk_on_the_request_topic_harms_nobody() {
 async fn a_flood_of_offers_leaves_a_running_viewer_alone() {
     let stage = Stage::open(5).await;
     let mut watcher = joined(&stage).await;
-    let sdp = Watcher::new(stage.signal(), ViewerId::random().unwrap()).await.sdp().to_owned();
+    let sdp = Watcher::new(stage.signal()).await.sdp().to_owned();
     for _ in 0..200 {
         let offer = lunette::signal::message::Offer {
             session: lunette::trust::SessionId::random().unwrap(),
@@ -267,7 +269,7 @@ async fn a_flood_of_offers_leaves_a_running_viewer_alone() {
             restart: 0,
             sdp: sdp.clone(),
         };
-        stage.signal().publish(&Request::Offer(offer).to_json(&ViewerId::random().unwrap()));
+        stage.signal().request(stage.signal().paired(), &Request::Offer(offer));
     }
     let seen = watcher.pictures.len();
     watcher.until("more pictures", |w| w.pictures.len() > seen + 30).await;
@@ -345,7 +347,7 @@ async fn a_viewer_that_lost_its_way_gets_no_media_is_asked_to_restart_and_comes_
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restart_of_nothing_is_refused() {
     let stage = Stage::open(2).await;
-    let mut watcher = Watcher::new(stage.signal(), ViewerId::random().unwrap()).await;
+    let mut watcher = Watcher::new(stage.signal()).await;
     watcher.restarts = 1;
     watcher.offer();
     watcher.until("a refusal", |w| w.told("refused").is_some()).await;
@@ -356,7 +358,7 @@ async fn a_restart_of_nothing_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn when_no_connection_comes_about_the_viewer_hears_why_within_ten_seconds() {
     let stage = Stage::open(2).await;
-    let mut watcher = Watcher::new(stage.signal(), ViewerId::random().unwrap()).await;
+    let mut watcher = Watcher::new(stage.signal()).await;
     watcher.mute = true;
     watcher.offer();
     watcher.until("an end", |w| w.told("end").is_some()).await;
@@ -399,4 +401,100 @@ async fn a_viewer_is_told_of_servers_and_of_others_while_it_watches() {
     assert_eq!((&other["ice"][0]["username"], &other["session"]), (&"second".into(), &watcher.session.as_str().into()));
     let seen = watcher.pictures.len();
     watcher.until("more pictures", |w| w.pictures.len() > seen + 10).await;
+}
+
+/// Whoever has the connection, but not the keys of the exchange, gets no picture.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_right_word_no_picture_goes() {
+    let stage = Stage::open(5).await;
+    // One that is right, to make the camera work.
+    let mut watcher = joined(&stage).await;
+    assert!(watcher.bound);
+    let other = watcher.binding().map(|(binding, viewer, camera)| binding.mac(Side::Viewer, &viewer, &camera)).unwrap();
+    for word in [
+        r#"{"type":"bind","mac":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}"#.to_owned(),
+        // Of another session.
+        format!(r#"{{"type":"bind","mac":"{other}"}}"#),
+        r#"{"type":"key"}"#.to_owned(),
+        r#"{"type":"ping","id":7,"t":12.5}"#.to_owned(),
+        "nonsense".to_owned(),
+    ] {
+        let mut thief = Watcher::new(stage.signal()).await;
+        thief.first_word = Some(word.clone());
+        thief.offer();
+        thief.until("an end", |w| w.told("end").is_some()).await;
+        assert_eq!(thief.told("end").unwrap()["reason"], "binding", "{word}");
+        assert_eq!((thief.connected, thief.media, thief.control.len()), (true, 0, 0), "{word}");
+    }
+    // One that says nothing at all.
+    let mut silent = Watcher::new(stage.signal()).await;
+    silent.first_word = Some(String::new());
+    silent.offer();
+    silent.until("a connection", |w| w.connected).await;
+    let connected = Instant::now();
+    silent.until("an end", |w| w.told("end").is_some()).await;
+    assert_eq!((silent.told("end").unwrap()["reason"].as_str(), silent.media), (Some("failed"), 0));
+    assert!(connected.elapsed() < Duration::from_secs(10), "{:?}", connected.elapsed());
+    until_watching(&stage, 1).await;
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_viewer_is_shown_out_within_two_seconds() {
+    let stage = Stage::open(5).await;
+    let (mut gone, mut stays) = (joined(&stage).await, joined(&stage).await);
+    let revoked = Instant::now();
+    stage.keeper.revoke(Actor::Board, gone.id).await.unwrap();
+    gone.until("an end", |w| w.told("end").is_some()).await;
+    assert!(revoked.elapsed() < Duration::from_secs(2), "{:?}", revoked.elapsed());
+    assert_eq!(gone.told("end").unwrap()["reason"], "revoked");
+    until_watching(&stage, 1).await;
+    assert!(revoked.elapsed() < Duration::from_secs(2), "{:?}", revoked.elapsed());
+    gone.session = lunette::trust::SessionId::random().unwrap();
+    gone.offer();
+    gone.until("a refusal", |w| w.told("turned").is_some()).await;
+    assert_eq!(gone.told("turned").unwrap()["reason"], "revoked");
+    let seen = stays.pictures.len();
+    stays.until("more pictures", |w| w.pictures.len() > seen + 10).await;
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_and_another_viewer_get_nothing_of_a_session() {
+    let stage = Stage::open(5).await;
+    let mut watcher = joined(&stage).await;
+    let signal = stage.signal();
+    let mut stranger = Watcher::known_as(signal.stranger(), "127.0.0.1", signal.clone()).await;
+    stranger.offer();
+    stranger.until("a refusal", |w| w.told("turned").is_some()).await;
+    assert_eq!(stranger.told("turned").unwrap()["reason"], "not_paired");
+    // One who is known, and says that the session is its own.
+    let mut other = Watcher::new(signal.clone()).await;
+    other.session = watcher.session;
+    other.offer();
+    other.until("a refusal", |w| w.told("refused").is_some()).await;
+    assert_eq!(other.told("refused").unwrap()["reason"], "session_in_use");
+    other.bye();
+    other.restarts = 1;
+    other.said.clear();
+    other.offer();
+    other.until("a refusal", |w| w.told("refused").is_some()).await;
+    assert_eq!(other.told("refused").unwrap()["reason"], "no_session");
+    let seen = watcher.pictures.len();
+    watcher.until("more pictures", |w| w.pictures.len() > seen + 10).await;
+    let present = stage.present.sessions();
+    assert_eq!((present.len(), present[0].viewer), (1, watcher.id));
+    stage.close().await;
+}
+
+/// The answer may come in another exchange than the first; the connection is bound to the one that was heard.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_offer_that_was_repeated_binds_all_the_same() {
+    let stage = Stage::open(5).await;
+    let mut watcher = Watcher::new(stage.signal()).await;
+    watcher.offer();
+    watcher.offer();
+    watcher.until("pictures", |w| w.pictures.len() > 5).await;
+    assert!(watcher.bound);
+    stage.close().await;
 }

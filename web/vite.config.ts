@@ -36,6 +36,7 @@ export default defineConfig({
       output: { codeSplitting: { groups: [{ name: 'mqtt', test: /node_modules/ }] } },
     },
   },
+  server: { fs: { allow: ['..'] } }, // the words for keys are the daemon's
   plugins: [contentSecurityPolicy()],
-  test: { include: ['test/**/*.test.ts'] },
+  test: { include: ['test/**/*.test.ts'], testTimeout: 30_000 }, // a machine may be busy
 });

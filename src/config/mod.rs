@@ -11,6 +11,7 @@ mod ice;
 mod ice_url;
 mod layer;
 mod load;
+mod page_url;
 mod roots;
 mod rtc;
 mod rtsp_url;
@@ -32,10 +33,11 @@ pub use gst::{Gst, GstSource, Misfit, Pipeline, Preset, hide_passwords};
 pub use ice::{FetchLogin, HttpsUrl, Ice, IceError, IceFetch, IceLogin, Ttl, describe_ice};
 pub use ice_url::{IceScheme, IceUrl, IceUrlError};
 pub use load::{Defaults, Flag, Loaded, RESERVED_VARIABLES, Sources};
+pub use page_url::{PageUrl, PageUrlError};
 pub use roots::{RootsError, tls_client};
 pub use rtc::{Policy, Rtc};
 pub use rtsp_url::{RtspUrl, RtspUrlError};
-pub use secret::{Secret, SecretError, read_secret_file, resolve, write_secret_file};
+pub use secret::{Secret, SecretError, give_to_owner, read_secret_file, resolve, write_secret_file};
 pub use state::StateDirError;
 
 /// The file that is read unless another is named.
@@ -197,6 +199,8 @@ impl Video {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Signal {
+    /// Where the viewer page is, for the links that `lunette pair` prints.
+    pub page: Option<PageUrl>,
     /// An MQTT broker. Absent: only `run --local` works, with the embedded one.
     pub mqtt: Option<Mqtt>,
 }

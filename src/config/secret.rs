@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// A password. `Debug` does not show it.
@@ -89,9 +89,21 @@ pub fn write_secret_file(path: &Path, text: &str) -> io::Result<()> {
         _ => {}
     }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
+    if let Some(folder) = path.parent() {
+        give_to_owner(folder, &fresh);
+    }
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     fs::rename(&fresh, path)
+}
+
+/// Gives a file to whom its folder belongs: root may have made it in the place of the user that the daemon runs as.
+pub fn give_to_owner(folder: &Path, file: &Path) {
+    let (Ok(folder), Ok(made)) = (fs::metadata(folder), fs::metadata(file)) else { return };
+    if folder.uid() != made.uid() {
+        // Only root may; for others it is as it was.
+        let _ = std::os::unix::fs::chown(file, Some(folder.uid()), Some(folder.gid()));
+    }
 }
 
 /// The file that a path in the config means.

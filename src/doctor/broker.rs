@@ -65,9 +65,6 @@ fn topic(camera: &CameraId, Tried { act, topic, outcome }: &Tried) -> Option<Fin
     match (act, outcome) {
         (_, Outcome::Allowed) => None,
         (Act::Subscribe, Outcome::Denied(why)) => fail(format!("may not subscribe to {path}: {why}")),
-        (Act::Publish, Outcome::Denied(why)) if *topic == "event" => {
-            warn(format!("may not publish to {path}: {why}; viewers see a loss of the camera late"))
-        }
         (Act::Publish, Outcome::Denied(why)) => fail(format!("may not publish to {path}: {why}")),
         // Brokers like mosquitto grant every subscription, and then give nothing.
         (_, Outcome::Silent) if *topic == "req" => {

@@ -2,29 +2,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use super::finding::{Area, Finding};
-
-/// No Lunette is older: 2026-01-01. A clock before that was never set.
-const NEVER_BEFORE: Duration = Duration::from_secs(1_767_225_600);
+use crate::clock::{NEVER_BEFORE, Sync, sync};
 
 /// From here on processors slow down; Raspberry Pis do at 80 °C (raspberrypi.com, config.txt, `temp_limit`,
 /// `temp_soft_limit`).
 const HOT: f64 = 80.0;
-
-/// What keeps the clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sync {
-    /// systemd-timesyncd has set it since the boot.
-    Done,
-    /// systemd-timesyncd runs, and has not yet.
-    Waiting,
-    /// Another service, which says nothing in a file.
-    Unknown(&'static str),
-    /// Nothing that we know.
-    Nothing,
-}
 
 /// Reads what there is to read below `root`, and judges it.
 pub fn examine(root: &Path, now: SystemTime) -> Vec<Finding> {
@@ -41,7 +26,7 @@ pub fn examine(root: &Path, now: SystemTime) -> Vec<Finding> {
 /// Is it set? A certificate cannot be checked with a clock that is years behind.
 pub fn clock(now: SystemTime, sync: Sync) -> Finding {
     let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    if since < NEVER_BEFORE {
+    if since.as_secs() < NEVER_BEFORE {
         let text = "the clock is not set: it is before 2026, and TLS certificates will seem not yet valid";
         return Finding::fail(
             "clock",
@@ -110,22 +95,6 @@ pub fn heat(celsius: f64) -> Finding {
     Finding::warn("temperature", Area::Power, text, "give it air: a heat sink, a fan, a larger case")
 }
 
-fn sync(root: &Path) -> Sync {
-    let is = |path: &str| root.join(path).exists();
-    // systemd-timesyncd.service(8), "Files".
-    if is("run/systemd/timesync/synchronized") {
-        Sync::Done
-    } else if is("run/chrony") {
-        Sync::Unknown("chrony")
-    } else if is("run/ntpd.pid") || is("run/ntpsec") {
-        Sync::Unknown("ntpd")
-    } else if is("run/systemd/timesync") {
-        Sync::Waiting
-    } else {
-        Sync::Nothing
-    }
-}
-
 /// Hexadecimal, without 0x (Raspberry Pi's kernel, drivers/firmware/raspberrypi.c). Its place has the bus address in it,
 /// from one board to the next.
 fn throttled(root: &Path) -> Option<u32> {
@@ -163,6 +132,8 @@ fn text(path: &Path) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
+
     use crate::doctor::finding::Verdict::{self, Fail, Note, Ok, Warn};
 
     fn tree(name: &str) -> PathBuf {
@@ -233,8 +204,8 @@ mod tests {
     fn a_clock_that_was_never_set_is_seen() {
         let at = |s| SystemTime::UNIX_EPOCH + Duration::from_secs(s);
         assert_eq!(clock(at(0), Sync::Done).verdict, Fail);
-        assert_eq!(clock(at(NEVER_BEFORE.as_secs() - 1), Sync::Nothing).verdict, Fail);
-        assert_eq!(clock(at(NEVER_BEFORE.as_secs()), Sync::Done).verdict, Ok);
+        assert_eq!(clock(at(NEVER_BEFORE - 1), Sync::Nothing).verdict, Fail);
+        assert_eq!(clock(at(NEVER_BEFORE), Sync::Done).verdict, Ok);
         assert_eq!(clock(SystemTime::UNIX_EPOCH - Duration::from_secs(1), Sync::Done).verdict, Fail);
     }
 

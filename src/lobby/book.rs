@@ -28,6 +28,8 @@ const OLDER: &str = "an offer that a newer one took the place of";
 pub(super) enum Verdict {
     /// Tell what is possible.
     Welcome,
+    /// It is about viewers, not about sessions.
+    People,
     /// Let the offer in, after ending an older session of this viewer.
     Admit {
         replaces: Option<SessionId>,
@@ -86,6 +88,7 @@ impl Book {
     pub(super) fn judge(&mut self, from: ViewerId, request: &Request, now: Instant) -> Verdict {
         match request {
             Request::Hello => Verdict::Welcome,
+            Request::Viewers | Request::Revoke { .. } | Request::Rename { .. } => Verdict::People,
             Request::Offer(offer) => self.judge_offer(from, offer, now),
             Request::Candidate { session, .. } => match self.sessions.get_mut(session) {
                 Some(known) if known.viewer == from && known.candidates < CANDIDATES => {

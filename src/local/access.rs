@@ -153,11 +153,12 @@ impl Access {
         }
     }
 
-    /// Whether a client may subscribe.
-    pub(super) fn may_subscribe(&self, role: Role, filter: &str) -> bool {
+    /// Whether a client may subscribe. A viewer hears what is said to it alone: its MQTT client id begins with its viewer id.
+    pub(super) fn may_subscribe(&self, role: Role, client_id: &str, filter: &str) -> bool {
         match (role, Topic::parse(filter)) {
             (Role::Camera, Some((camera, _))) => self.is_ours(camera),
             (Role::Viewer, Some((_, Topic::ForViewers))) => true,
+            (Role::Viewer, Some((_, Topic::ForOne(viewer)))) => viewer_of(client_id) == Some(viewer),
             _ => false,
         }
     }
@@ -169,29 +170,39 @@ impl Access {
 
 /// What a topic below `lunette/1/<camera>/` is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Topic {
+enum Topic<'a> {
     /// From viewers.
     Request,
-    /// To all viewers, or to one.
+    /// To all viewers.
     ForViewers,
+    /// To one, whose id this is.
+    ForOne(&'a str),
     Other,
 }
 
-impl Topic {
+impl<'a> Topic<'a> {
     /// The camera's id, and what the topic is for. In ids no wildcard can hide.
-    fn parse(topic: &str) -> Option<(&str, Self)> {
+    fn parse(topic: &'a str) -> Option<(&'a str, Self)> {
         let (camera, rest) = topic.strip_prefix("lunette/1/")?.split_once('/')?;
         if !is_id(camera) {
             return None;
         }
         let it = match rest {
             "req" => Self::Request,
-            "status" | "event" | "challenge" => Self::ForViewers,
-            _ if rest.strip_prefix("res/").is_some_and(is_id) => Self::ForViewers,
-            _ => Self::Other,
+            "status" | "challenge" => Self::ForViewers,
+            _ => match rest.strip_prefix("res/") {
+                Some(viewer) if is_id(viewer) => Self::ForOne(viewer),
+                _ => Self::Other,
+            },
         };
         Some((camera, it))
     }
+}
+
+/// The viewer whose client this is: `<viewer id>`, or `<viewer id>-` and anything.
+fn viewer_of(client_id: &str) -> Option<&str> {
+    let viewer = client_id.split('-').next().unwrap_or_default();
+    is_id(viewer).then_some(viewer)
 }
 
 /// Camera and viewer ids: 26 characters of lower-case base32.
@@ -223,6 +234,7 @@ mod tests {
 
     const CAM: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaa";
     const OTHER: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbb";
+    const ME: &str = "mmmmmmmmmmmmmmmmmmmmmmmmmm";
 
     fn access(password: Option<&str>) -> Arc<Access> {
         Arc::new(Access::new(vec![CAM.into()], password.map(Secret::new)).unwrap())
@@ -245,9 +257,10 @@ mod tests {
         for (t, camera_pub, camera_sub, viewer_pub, viewer_sub) in [
             (topic("req"), true, true, true, false),
             (topic("status"), true, true, false, true),
-            (topic("event"), true, true, false, true),
+            (topic("event"), true, true, false, false),
             (topic("challenge"), true, true, false, true),
-            (res, true, true, false, true),
+            (res, true, true, false, false),
+            (topic(&format!("res/{ME}")), true, true, false, true),
             (topic("res/+"), false, true, false, false),
             (topic("#"), false, true, false, false),
             (topic("res/short"), true, true, false, false),
@@ -262,10 +275,18 @@ mod tests {
             (String::new(), false, false, false, false),
         ] {
             assert_eq!(access.may_publish(Role::Camera, &t, true), camera_pub, "camera publishes {t}");
-            assert_eq!(access.may_subscribe(Role::Camera, &t), camera_sub, "camera subscribes {t}");
+            assert_eq!(access.may_subscribe(Role::Camera, "", &t), camera_sub, "camera subscribes {t}");
             assert_eq!(access.may_publish(Role::Viewer, &t, false), viewer_pub, "viewer publishes {t}");
-            assert_eq!(access.may_subscribe(Role::Viewer, &t), viewer_sub, "viewer subscribes {t}");
+            assert_eq!(
+                access.may_subscribe(Role::Viewer, &format!("{ME}-tab"), &t),
+                viewer_sub,
+                "viewer subscribes {t}"
+            );
             assert!(!access.may_publish(Role::Viewer, &t, true), "viewer retains {t}");
+        }
+        let res = topic(&format!("res/{ME}"));
+        for client in ["", "page", &ME[..25], &format!("{ME}x"), &format!("-{ME}"), OTHER, "#", "+"] {
+            assert!(!access.may_subscribe(Role::Viewer, client, &res), "{client}");
         }
     }
 
@@ -324,7 +345,7 @@ mod tests {
         #[test]
         fn a_viewers_filter_never_has_a_wildcard(filter in "(lunette/1/[a-z2-7]{26}/)?(res/)?[a-z+#/$]{0,12}([a-z2-7]{26})?") {
             let access = access(None);
-            if access.may_subscribe(Role::Viewer, &filter) || access.may_publish(Role::Viewer, &filter, false) {
+            if access.may_subscribe(Role::Viewer, ME, &filter) || access.may_publish(Role::Viewer, &filter, false) {
                 prop_assert!(!filter.contains(['+', '#', '$']));
             }
         }

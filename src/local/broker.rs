@@ -194,11 +194,13 @@ impl Handler for Rules {
             Parameter::ClientSubscribeCheckAcl(session, subscribe) => {
                 let role = self.0.role(&session.id.client_id);
                 let qos = subscribe.opts.qos();
-                HookResult::SubscribeAclResult(if self.0.may_subscribe(role, &subscribe.topic_filter) {
-                    SubscribeAclResult::new_success(qos, None)
-                } else {
-                    SubscribeAclResult::new_failure(SubscribeAckReason::NotAuthorized)
-                })
+                HookResult::SubscribeAclResult(
+                    if self.0.may_subscribe(role, &session.id.client_id, &subscribe.topic_filter) {
+                        SubscribeAclResult::new_success(qos, None)
+                    } else {
+                        SubscribeAclResult::new_failure(SubscribeAckReason::NotAuthorized)
+                    },
+                )
             }
             Parameter::MessagePublishCheckAcl(session, publish) => {
                 let role = self.0.role(&session.id.client_id);

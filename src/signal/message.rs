@@ -1,9 +1,14 @@
 //! The wire types of docs/signaling.md. Pure; both directions are held by golden files in tests/data/signal/.
 
+mod response;
+
 use serde::{Deserialize, Serialize};
 
-use crate::media::status::CameraState;
-use crate::trust::{BootId, SessionId, ViewerId};
+use crate::trust::{SessionId, ViewerId};
+
+pub use response::{
+    About, CameraLine, EndReason, IceServer, Limits, Listed, Refusal, RefusedReason, Response, Status, Stream,
+};
 
 /// The protocol's version, `v` in every message.
 pub const VERSION: u32 = 1;
@@ -27,6 +32,27 @@ pub enum Request {
         /// The attempt that ends.
         session: SessionId,
     },
+    /// Who is known?
+    Viewers,
+    /// Forget a viewer.
+    Revoke {
+        /// Which.
+        viewer: ViewerId,
+    },
+    /// Call a viewer something else.
+    Rename {
+        /// Which.
+        viewer: ViewerId,
+        /// Its new name.
+        label: String,
+    },
+}
+
+impl Request {
+    /// Whether it may come in an exchange that goes on. All others open one, since their answers are bound to them.
+    pub fn goes_on(&self) -> bool {
+        matches!(self, Self::Candidate { .. } | Self::Bye { .. })
+    }
 }
 
 /// An offer to watch.
@@ -62,241 +88,7 @@ pub struct Candidate {
     pub sdp_mline_index: Option<u16>,
 }
 
-/// What a camera says. `v` is added by [`Response::to_json`].
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(tag = "type", rename_all = "lowercase")]
-pub enum Response {
-    /// To everyone, retained.
-    Status(Status),
-    /// To everyone: what happened.
-    Event {
-        /// Its name.
-        event: EventName,
-        /// For people.
-        text: String,
-    },
-    /// To a `hello`.
-    Welcome {
-        /// This run of the daemon.
-        boot: BootId,
-        /// For the viewer's peer connection.
-        ice: Vec<IceServer>,
-        /// So many seconds the credentials in `ice` are good; absent: for good.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        ttl: Option<u64>,
-        /// What is possible.
-        limits: Limits,
-    },
-    /// Other credentials, or servers, while a session goes on.
-    Ice {
-        /// The attempt.
-        session: SessionId,
-        /// For the viewer's peer connection, in place of those before.
-        ice: Vec<IceServer>,
-        /// So many seconds the credentials are good; absent: for good.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        ttl: Option<u64>,
-    },
-    /// To an `offer`.
-    Answer {
-        /// The attempt.
-        session: SessionId,
-        /// As in the offer.
-        #[serde(skip_serializing_if = "is_first")]
-        restart: u32,
-        /// The session description.
-        sdp: String,
-        /// A sentence worth showing.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        note: Option<String>,
-    },
-    /// A way to reach the camera; `None`: there are no more.
-    Candidate {
-        /// The attempt.
-        session: SessionId,
-        /// The candidate.
-        candidate: Option<Candidate>,
-    },
-    /// The camera's side of a running session needs new ways: please offer an ICE restart.
-    Restart {
-        /// The session.
-        session: SessionId,
-        /// Why; for people.
-        text: String,
-    },
-    /// A session is over.
-    End {
-        /// The attempt.
-        session: SessionId,
-        /// For programs.
-        reason: EndReason,
-        /// For people.
-        text: String,
-    },
-    /// A request is not granted.
-    Refused(Refusal),
-}
-
-/// The camera as everyone sees it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Status {
-    /// False in the last will.
-    pub online: bool,
-    /// This run of the daemon.
-    pub boot: BootId,
-    /// The rest; absent in the last will.
-    #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    pub about: Option<About>,
-}
-
-/// What an online camera says about itself.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct About {
-    /// For people.
-    pub name: String,
-    /// The daemon's version.
-    pub version: String,
-    /// How the camera is.
-    pub camera: CameraLine,
-    /// What can be asked for.
-    pub streams: Vec<Stream>,
-}
-
-/// The camera's state and its reason.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CameraLine {
-    /// For programs.
-    pub state: CameraState,
-    /// For people.
-    pub text: String,
-}
-
-/// One stream of a camera.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Stream {
-    /// Its name in an offer.
-    pub id: String,
-    /// `h264`.
-    pub codec: String,
-    /// `profile-level-id`, once known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub profile: Option<String>,
-    /// Pixels, once known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub width: Option<u32>,
-    /// Pixels, once known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub height: Option<u32>,
-    /// Pictures per second, once known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fps: Option<f64>,
-}
-
-/// The names of events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EventName {
-    /// The camera is gone or silent.
-    CameraLost,
-    /// It gives pictures again.
-    CameraBack,
-}
-
-/// `RTCIceServer` of the WebRTC API.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct IceServer {
-    /// `stun:`, `turn:` and `turns:` URLs.
-    pub urls: Vec<String>,
-    /// For TURN.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub username: Option<String>,
-    /// For TURN.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub credential: Option<String>,
-}
-
-/// What is possible.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Limits {
-    /// So many may watch at once.
-    pub viewers: u16,
-    /// So many do.
-    pub watching: u16,
-}
-
-/// Why a session ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EndReason {
-    /// The daemon stops.
-    Shutdown,
-    /// A newer session of the same viewer took its place.
-    Replaced,
-    /// No sign of life from the viewer.
-    Lost,
-    /// The connection could not be made, or broke.
-    Failed,
-}
-
-/// Why a request is not granted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RefusedReason {
-    /// The viewer cap is reached.
-    Full,
-    /// The JSON does not say what its type needs.
-    BadMessage,
-    /// No such `type`.
-    UnknownType,
-    /// `v` is not [`VERSION`].
-    Version,
-    /// The offer has no video section that can be sent to.
-    NoVideo,
-    /// The offer has video, but no H.264.
-    NoH264,
-    /// The offer could not be parsed.
-    BadSdp,
-    /// No such stream.
-    UnknownStream,
-    /// Another offer came with this session.
-    SessionInUse,
-    /// There is no such session to restart; it has ended.
-    NoSession,
-    /// Too many offers from this viewer in a short time.
-    TooMany,
-    /// Our fault; the log says how.
-    Internal,
-}
-
-/// A request that is not granted, and why.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Refusal {
-    /// The type of the refused message, as it came, cut to 32 characters.
-    pub re: String,
-    /// Its session, when it had one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub session: Option<SessionId>,
-    /// For programs.
-    pub reason: RefusedReason,
-    /// For people.
-    pub text: String,
-}
-
-impl Response {
-    /// The message as it is published.
-    pub fn to_json(&self) -> Vec<u8> {
-        #[derive(Serialize)]
-        struct Versioned<'a> {
-            v: u32,
-            #[serde(flatten)]
-            message: &'a Response,
-        }
-        // Plain structs of strings and numbers: there is nothing in them that cannot be JSON.
-        serde_json::to_vec(&Versioned { v: VERSION, message: self }).unwrap_or_default()
-    }
-}
-
-/// Reads a request whose sender is known.
+/// Reads a request; the envelope said whose it is.
 ///
 /// # Errors
 /// The refusal that the sender gets.
@@ -312,6 +104,10 @@ pub fn parse(message: &[u8]) -> Result<Request, Refusal> {
     }
     let refusal =
         |re: &str, session, reason, text: String| Refusal { re: re.chars().take(32).collect(), session, reason, text };
+    // serde takes an array for a struct, too.
+    if message.trim_ascii_start().first() != Some(&b'{') {
+        return Err(refusal("", None, RefusedReason::BadMessage, "This is not a JSON object.".into()));
+    }
     let head: Head = serde_json::from_slice(message)
         .map_err(|e| refusal("", None, RefusedReason::BadMessage, format!("This is not a JSON object: {e}.")))?;
     let kind = head.kind.as_str().unwrap_or_default();
@@ -340,6 +136,23 @@ pub fn parse(message: &[u8]) -> Result<Request, Refusal> {
             let body: Body = serde_json::from_slice(message).map_err(bad)?;
             Ok(Request::Candidate { session: body.session, candidate: body.candidate })
         }
+        "viewers" => Ok(Request::Viewers),
+        "revoke" => {
+            #[derive(Deserialize)]
+            struct Body {
+                viewer: ViewerId,
+            }
+            serde_json::from_slice::<Body>(message).map(|b| Request::Revoke { viewer: b.viewer }).map_err(bad)
+        }
+        "rename" => {
+            #[derive(Deserialize)]
+            struct Body {
+                viewer: ViewerId,
+                label: String,
+            }
+            let body: Body = serde_json::from_slice(message).map_err(bad)?;
+            Ok(Request::Rename { viewer: body.viewer, label: body.label })
+        }
         "bye" => {
             #[derive(Deserialize)]
             struct Body {
@@ -356,7 +169,7 @@ pub fn parse(message: &[u8]) -> Result<Request, Refusal> {
 
 impl Request {
     /// The request as a viewer writes it; for viewers in Rust, tests and tools.
-    pub fn to_json(&self, from: &ViewerId) -> Vec<u8> {
+    pub fn to_json(&self) -> Vec<u8> {
         let mut body = match self {
             Self::Hello => serde_json::json!({"type": "hello"}),
             Self::Offer(offer) => {
@@ -368,9 +181,11 @@ impl Request {
                 serde_json::json!({"type": "candidate", "session": session, "candidate": candidate})
             }
             Self::Bye { session } => serde_json::json!({"type": "bye", "session": session}),
+            Self::Viewers => serde_json::json!({"type": "viewers"}),
+            Self::Revoke { viewer } => serde_json::json!({"type": "revoke", "viewer": viewer}),
+            Self::Rename { viewer, label } => serde_json::json!({"type": "rename", "viewer": viewer, "label": label}),
         };
         body["v"] = VERSION.into();
-        body["from"] = from.as_str().into();
         body.to_string().into_bytes()
     }
 }

@@ -1,4 +1,5 @@
-//! Requests in, responses out, through a broker that may go away at any time.
+//! Requests in, responses out, through a broker that may go away at any time and is trusted with nothing: every payload is
+//! sealed (docs/sealing.md), by [`Keeper`].
 //!
 //! [`mqtt::open`] gives both ends for a real broker, [`loopback::open`] for tests and benchmarks in one process.
 
@@ -15,20 +16,35 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 use tracing::warn;
 
-use crate::trust::{self, BootId, ViewerId};
-use message::{About, EventName, Refusal, Request, Response, Status};
+use crate::keeper::Keeper;
+use crate::trust::{Asking, BootId, Exchange, Opened, Point, ViewerId};
+use message::{About, Refusal, RefusedReason, Request, Response, Status};
 use tally::Tally;
 
 /// Requests that wait for the lobby; more than that are dropped and counted.
 const INBOUND: usize = 256;
 
-/// A request from a known viewer.
+/// A request, and the exchange in which it is answered.
 #[derive(Clone, Debug)]
 pub struct Inbound {
-    /// Who asks.
-    pub from: ViewerId,
+    /// Whose it is, and where the answer goes.
+    pub exchange: Arc<Exchange>,
     /// What for.
-    pub request: Request,
+    pub asked: Asked,
+}
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub enum Asked {
+    /// By somebody who is known.
+    Request(Request),
+    /// By somebody who wants to be.
+    Pair {
+        /// Its key.
+        key: Point,
+        /// What it shows.
+        asking: Arc<Asking>,
+    },
 }
 
 /// The way out. Cheap to clone; sending never waits: what cannot be queued is dropped and counted, since every request
@@ -42,30 +58,21 @@ pub enum Outbox {
 }
 
 impl Outbox {
-    /// Answers a viewer.
-    pub fn send(&self, to: ViewerId, response: &Response) {
-        let payload = trust::seal(&to, response.to_json());
+    /// Says something to the viewer of an exchange.
+    pub fn send(&self, exchange: &Exchange, response: &Response) {
+        let Some(payload) = seal(exchange, response) else { return };
         match self {
-            Self::Mqtt(out) => out.respond(&to, payload),
-            Self::Loopback(out) => out.respond(to, payload),
+            Self::Mqtt(out) => out.respond(&exchange.viewer(), payload),
+            Self::Loopback(out) => out.respond(exchange.viewer(), payload),
         }
     }
 
-    /// Says to everyone how the camera is; kept by the broker, and said again after each reconnection.
+    /// Says to everyone who is known how the camera is; kept by the broker, and said again after each reconnection.
     pub fn set_status(&self, boot: BootId, about: About) {
         let status = Response::Status(Status { online: true, boot, about: Some(about) }).to_json();
         match self {
             Self::Mqtt(out) => out.set_status(status),
-            Self::Loopback(out) => out.public(status),
-        }
-    }
-
-    /// Says to everyone what happened.
-    pub fn event(&self, event: EventName, text: String) {
-        let event = Response::Event { event, text }.to_json();
-        match self {
-            Self::Mqtt(out) => out.event(event),
-            Self::Loopback(out) => out.public(event),
+            Self::Loopback(out) => out.set_status(&status),
         }
     }
 
@@ -92,39 +99,63 @@ impl Outbox {
     }
 }
 
+/// What a viewer gets; `None`: it cannot be sealed, which is logged.
+fn seal(exchange: &Exchange, response: &Response) -> Option<Vec<u8>> {
+    match exchange.seal(&response.to_json()) {
+        Ok(payload) => Some(payload),
+        Err(e) => {
+            warn!("signal: a response could not be sealed: {e}");
+            None
+        }
+    }
+}
+
 /// Payloads on the request topic → requests for the lobby. Junk is answered where somebody can be told, and counted.
 #[derive(Clone, Debug)]
 struct Intake {
+    keeper: Keeper,
     requests: mpsc::Sender<Inbound>,
     junk: Arc<Mutex<Tally>>,
 }
 
 impl Intake {
-    fn new() -> (Self, mpsc::Receiver<Inbound>) {
+    fn new(keeper: Keeper) -> (Self, mpsc::Receiver<Inbound>) {
         let (requests, receiver) = mpsc::channel(INBOUND);
-        (Self { requests, junk: Arc::new(Mutex::new(Tally::default())) }, receiver)
+        (Self { keeper, requests, junk: Arc::new(Mutex::new(Tally::default())) }, receiver)
     }
 
-    /// Takes one payload; returns the refusal that its sender gets, if any.
-    fn take(&self, payload: &[u8]) -> Option<(ViewerId, Refusal)> {
-        let opened = match trust::open(payload) {
+    /// Takes one payload; returns what is to be published for whom, if anything.
+    fn take(&self, payload: &[u8]) -> Option<(ViewerId, Vec<u8>)> {
+        let opened = match self.keeper.open_message(payload) {
             Ok(opened) => opened,
-            Err(e) => {
-                self.junk(&e.to_string());
-                return None;
+            Err(turned) => {
+                self.junk(&turned.reason.to_string());
+                return turned.refusal;
             }
         };
-        let from = opened.from;
-        match message::parse(opened.message) {
-            Ok(request) => {
-                if self.requests.try_send(Inbound { from, request }).is_err() {
+        let (exchange, asked) = match opened {
+            Opened::Request { exchange, plain, .. } => (exchange, request(&plain, false)),
+            Opened::More { exchange, plain, .. } => (exchange, request(&plain, true)),
+            Opened::Pair { key, exchange, plain } => {
+                let asked = match serde_json::from_slice(&plain) {
+                    Ok(asking) => Ok(Asked::Pair { key, asking: Arc::new(asking) }),
+                    // What it was is not repeated: there is a secret in it.
+                    Err(_) => Err(refusal("pair", RefusedReason::BadMessage, "The pair message is not right.")),
+                };
+                (exchange, asked)
+            }
+        };
+        match asked {
+            Ok(asked) => {
+                if self.requests.try_send(Inbound { exchange, asked }).is_err() {
                     self.junk("the lobby is full");
                 }
                 None
             }
             Err(refusal) => {
                 self.junk(&refusal.text);
-                Some((from, refusal))
+                let payload = seal(&exchange, &Response::Refused(refusal))?;
+                Some((exchange.viewer(), payload))
             }
         }
     }
@@ -136,4 +167,18 @@ impl Intake {
             warn!("signal: {line}");
         }
     }
+}
+
+/// Reads what was sealed. `more`: it came in an exchange that goes on.
+fn request(plain: &[u8], more: bool) -> Result<Asked, Refusal> {
+    let request = message::parse(plain)?;
+    if request.goes_on() == more {
+        return Ok(Asked::Request(request));
+    }
+    let text = if more { "This message opens an exchange of its own." } else { "This message belongs to a session." };
+    Err(refusal("", RefusedReason::BadMessage, text))
+}
+
+fn refusal(re: &str, reason: RefusedReason, text: &str) -> Refusal {
+    Refusal { re: re.into(), session: None, reason, text: text.into() }
 }

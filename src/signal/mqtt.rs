@@ -1,25 +1,33 @@
 //! The broker: MQTT 5 over TCP, TLS or WebSocket. The only file that imports `rumqttc`.
 //!
-//! One task polls the connection for the daemon's whole life. On every CONNACK it subscribes and says the status again;
-//! after a loss it waits with full jitter and tries again. Viewers do not notice any of it.
+//! One task polls the connection for the daemon's whole life. On every CONNACK it subscribes and says challenge and status
+//! again; after a loss it waits with full jitter and tries again. Viewers do not notice any of it. Another one
+//! ([`tend`]) makes new challenges, and puts right what others wrote on the camera's own topics.
+
+mod losses;
+mod standing;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{
-    DisconnectReasonCode, Filter, LastWill, Packet, PubAckReason, Publish, PublishProperties,
-};
-use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, MqttState, StateError};
+use rumqttc::v5::mqttbytes::v5::{Filter, LastWill, Packet, PubAckReason, Publish, PublishProperties};
+use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, MqttState};
 use rumqttc::{NetworkOptions, Outgoing, TlsConfiguration, Transport};
 use tokio::sync::{Notify, mpsc, watch};
+use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::message::{Response, Status};
 use super::{Inbound, Intake, topic};
 use crate::config::{BrokerScheme, BrokerUrl};
+use crate::keeper::Keeper;
 use crate::trust::{BootId, CameraId, MAX_MESSAGE, ViewerId};
+use losses::Losses;
+use standing::{Standing, tend};
+
+pub(super) use losses::explain;
 
 /// Outgoing messages that wait for the connection.
 const OUTGOING: usize = 256;
@@ -51,12 +59,18 @@ struct Inner {
     client: AsyncClient,
     camera: CameraId,
     boot: BootId,
+    keeper: Keeper,
     /// What is published on each connection.
-    status: Mutex<Vec<u8>>,
-    /// The status found no room among the messages that wait.
+    standing: Mutex<Standing>,
+    /// Challenge or status found no room among the messages that wait.
+    challenge_unsaid: AtomicBool,
     status_unsaid: AtomicBool,
+    /// Something else stands on one of our topics.
+    meddled: Notify,
     connected: AtomicBool,
     closing: AtomicBool,
+    /// Cancelled with it, for the task that tends.
+    tending: CancellationToken,
     closed: Notify,
     /// The network is another one.
     moved: Notify,
@@ -75,27 +89,32 @@ impl std::fmt::Debug for Outbox {
 /// name; without it nothing is asked for there. Needs a tokio runtime.
 pub fn open(
     broker: Broker,
-    camera: CameraId,
-    boot: BootId,
+    keeper: Keeper,
     ice: Option<watch::Sender<Vec<u8>>>,
 ) -> (mpsc::Receiver<Inbound>, super::Outbox) {
     let scheme = broker.url.scheme;
+    let (camera, boot) = (keeper.camera(), keeper.boot());
     let (client, connection) = AsyncClient::new(options(broker, &camera, boot), OUTGOING);
-    let (intake, requests) = Intake::new();
+    let (intake, requests) = Intake::new(keeper.clone());
     let inner = Arc::new(Inner {
         client,
         camera,
         boot,
-        status: Mutex::default(),
+        keeper,
+        standing: Mutex::default(),
+        challenge_unsaid: AtomicBool::new(false),
         status_unsaid: AtomicBool::new(false),
+        meddled: Notify::new(),
         connected: AtomicBool::new(false),
         closing: AtomicBool::new(false),
+        tending: CancellationToken::new(),
         closed: Notify::new(),
         moved: Notify::new(),
         intake,
         ice,
     });
     tokio::spawn(inner.clone().run(connection, scheme));
+    tokio::spawn(tend(Arc::downgrade(&inner)));
     (requests, super::Outbox::Mqtt(Outbox(inner)))
 }
 
@@ -181,6 +200,7 @@ impl Inner {
                         n => info!("signal: connected to the broker ({scheme:?}) again, after {n} attempts"),
                     }
                     subscribed = false;
+                    self.challenge_unsaid.store(true, Ordering::Relaxed);
                     self.status_unsaid.store(true, Ordering::Relaxed);
                 }
                 // Some brokers keep the connection open after our goodbye.
@@ -191,8 +211,8 @@ impl Inner {
             // Old messages may fill the queue; each that leaves comes by here.
             subscribed = subscribed || self.subscribe();
             let closing = self.closing.load(Ordering::Relaxed);
-            if subscribed && !closing && self.status_unsaid.swap(false, Ordering::Relaxed) {
-                self.say_status();
+            if subscribed && !closing {
+                self.say_unsaid();
             }
         }
     }
@@ -214,32 +234,20 @@ impl Inner {
 
     fn subscribe(&self) -> bool {
         let ice = self.ice.is_some().then(|| topic::ice(&self.camera));
-        let topics = [topic::request(&self.camera), topic::status(&self.camera)].into_iter().chain(ice);
+        let own = [topic::request(&self.camera), topic::status(&self.camera), topic::challenge(&self.camera)];
+        let topics = own.into_iter().chain(ice);
         let filters: Vec<_> = topics.map(|path| Filter::new(path, QoS::AtLeastOnce)).collect();
         self.client.try_subscribe_many(filters).is_ok()
     }
 
-    fn say_status(&self) {
-        let status = self.status.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if !status.is_empty() && !self.publish(topic::status(&self.camera), status, true) {
-            self.status_unsaid.store(true, Ordering::Relaxed);
-        }
-    }
-
     fn incoming(&self, publish: &Publish) {
-        if publish.topic == topic::status(&self.camera).as_bytes() {
+        let is = |path: String| publish.topic == path.as_bytes();
+        if is(topic::status(&self.camera)) {
             // A last will, of an earlier start or of an earlier connection of ours, can come after our status and would
             // then stay; so could junk.
-            let status = serde_json::from_slice::<Status>(&publish.payload).ok();
-            let ours = status.filter(|status| status.boot == self.boot);
-            if ours.as_ref().is_some_and(|status| status.online) || self.closing.load(Ordering::Relaxed) {
-                return;
-            }
-            // What the broker kept is of the last start, as it should be.
-            if ours.is_none() && !publish.retain {
-                self.intake.junk("somebody else's status on our topic; said ours again");
-            }
-            self.say_status();
+            self.compare((&publish.payload, publish.retain), &self.status(), "status");
+        } else if is(topic::challenge(&self.camera)) {
+            self.compare((&publish.payload, publish.retain), &self.keeper.challenge(), "challenge");
         } else if publish.topic == topic::ice(&self.camera).as_bytes() {
             if let Some(ice) = &self.ice {
                 ice.send_if_modified(|known| {
@@ -252,8 +260,7 @@ impl Inner {
             }
         } else if publish.retain {
             self.intake.junk("a request that the broker keeps: nobody asks it now");
-        } else if let Some((to, refusal)) = self.intake.take(&publish.payload) {
-            let payload = crate::trust::seal(&to, Response::Refused(refusal).to_json());
+        } else if let Some((to, payload)) = self.intake.take(&publish.payload) {
             self.publish(topic::response(&self.camera, &to), payload, false);
         }
     }
@@ -275,14 +282,8 @@ impl Outbox {
         self.0.publish(topic::response(&self.0.camera, to), payload, false);
     }
 
-    pub(super) fn event(&self, payload: Vec<u8>) {
-        if self.0.connected.load(Ordering::Relaxed) {
-            self.0.publish(topic::event(&self.0.camera), payload, false);
-        }
-    }
-
-    pub(super) fn set_status(&self, payload: Vec<u8>) {
-        *self.0.status.lock().unwrap_or_else(PoisonError::into_inner) = payload;
+    pub(super) fn set_status(&self, plain: Vec<u8>) {
+        *self.0.standing() = Standing { plain, status: Vec::new() };
         if self.0.connected.load(Ordering::Relaxed) {
             self.0.say_status();
         }
@@ -298,6 +299,7 @@ impl Outbox {
 
     pub(super) async fn close(&self) {
         self.0.closing.store(true, Ordering::Relaxed);
+        self.0.tending.cancel();
         if !self.0.connected.load(Ordering::Relaxed) {
             return;
         }
@@ -307,68 +309,5 @@ impl Outbox {
         if self.0.client.try_disconnect().is_ok() {
             let _ = tokio::time::timeout(GOODBYE, self.0.closed.notified()).await;
         }
-    }
-}
-
-/// Reconnection with full jitter (random between zero and a doubling ceiling). Forgets only after a connection that
-/// lasted, so that a broker which throws us out at once is not hammered.
-#[derive(Debug, Default)]
-struct Losses {
-    count: u32,
-    step: u32,
-    since: Option<Instant>,
-}
-
-impl Losses {
-    const FIRST: Duration = Duration::from_millis(500);
-    const MOST: Duration = Duration::from_secs(30);
-    const LASTED: Duration = Duration::from_secs(10);
-
-    /// A connection was made; returns how many attempts failed before it.
-    fn connected(&mut self) -> u32 {
-        self.since = Some(Instant::now());
-        std::mem::take(&mut self.count)
-    }
-
-    /// A connection was lost or not made; returns how long to wait.
-    fn next_wait(&mut self) -> Duration {
-        if self.since.take().is_some_and(|at| at.elapsed() >= Self::LASTED) {
-            self.step = 0;
-        }
-        let ceiling = Self::ceiling(self.step);
-        self.count += 1;
-        self.step = self.step.saturating_add(1);
-        let mut random = [0; 4];
-        // Without random bits: the whole wait, which is safe.
-        let part =
-            getrandom::fill(&mut random).map_or(1.0, |()| f64::from(u32::from_le_bytes(random)) / 4_294_967_295.0);
-        ceiling.mul_f64(part)
-    }
-
-    fn ceiling(step: u32) -> Duration {
-        Self::FIRST.saturating_mul(1 << step.min(10)).min(Self::MOST)
-    }
-}
-
-/// The reason in words that lead to the way out.
-pub(super) fn explain(e: &ConnectionError) -> String {
-    use rumqttc::v5::mqttbytes::v5::ConnectReturnCode as Code;
-    match e {
-        ConnectionError::ConnectionRefused(Code::BadUserNamePassword | Code::NotAuthorized) => {
-            "the broker refused the login; see [signal.mqtt] user and password_file".into()
-        }
-        ConnectionError::ConnectionRefused(code) => format!("the broker refused the connection ({code:?})"),
-        ConnectionError::Io(e) if e.kind() == std::io::ErrorKind::ConnectionRefused => {
-            "nothing listens there; see [signal.mqtt] url".into()
-        }
-        ConnectionError::Timeout(_) => "no answer in time".into(),
-        ConnectionError::MqttState(StateError::ServerDisconnect {
-            reason_code: DisconnectReasonCode::SessionTakenOver,
-            ..
-        }) => "another Lunette has this camera's id; it is in camera-id in the state folder".into(),
-        ConnectionError::MqttState(StateError::ConnectionAborted) => "the broker closed the connection".into(),
-        ConnectionError::MqttState(StateError::Deserialization(e)) => e.to_string(),
-        ConnectionError::Tls(e) => format!("TLS: {e}; see [signal.mqtt] ca_file"),
-        other => other.to_string(),
     }
 }

@@ -3,7 +3,7 @@
 //! Nobody is disturbed by it: a running daemon keeps its connection, since the trial has a name of its own, and what is
 //! published is what stands there already, or what nobody takes for a message.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use rumqttc::v5::mqttbytes::QoS;
@@ -11,7 +11,6 @@ use rumqttc::v5::mqttbytes::v5::{Filter, Packet, PubAckReason, Publish, Subscrib
 use rumqttc::v5::{AsyncClient, Event, EventLoop};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::message::Request;
 use super::mqtt::{self, Broker};
 use super::topic;
 use crate::trust::{CameraId, ViewerId};
@@ -75,7 +74,7 @@ pub async fn try_out(broker: Broker, camera: &CameraId) -> Result<Trial, String>
     let mut options = mqtt::login(broker, format!("lunette-{camera}-doctor"));
     options.set_connection_timeout(PATIENCE.as_secs());
     let (client, connection) = AsyncClient::new(options, 16);
-    let mut session = Session { client, connection, heard: HashSet::new(), status: None };
+    let mut session = Session { client, connection, heard: HashSet::new(), standing: HashMap::new() };
     let started = Instant::now();
     timeout(PATIENCE, session.until(|packet| matches!(packet, Packet::ConnAck(_)).then_some(())))
         .await
@@ -95,29 +94,28 @@ struct Session {
     connection: EventLoop,
     /// The topics on which anything came.
     heard: HashSet<String>,
-    /// What stands on the status topic.
-    status: Option<Vec<u8>>,
+    /// What stands on the topics that the broker keeps.
+    standing: HashMap<String, Vec<u8>>,
 }
 
 impl Session {
     /// Tries one thing after the other; an end of the connection is the outcome of what was tried when it came.
     async fn try_all(&mut self, camera: &CameraId, nobody: &ViewerId, tried: &mut Vec<Tried>) {
-        let (status, request) = (topic::status(camera), topic::request(camera));
-        let subscribe = [("status", status.clone()), ("req", request.clone())];
+        let (status, challenge, request) = (topic::status(camera), topic::challenge(camera), topic::request(camera));
+        let subscribe = [("status", status.clone()), ("challenge", challenge.clone()), ("req", request.clone())];
         for (name, path) in subscribe {
             if !note(tried, Act::Subscribe, name, self.subscribe(path).await) {
                 return;
             }
         }
         // What the broker keeps came with the subscription. It is said again as it is, and not to be kept.
-        let standing = self.status.clone().unwrap_or_else(|| b"{}".to_vec());
-        let hello = Request::Hello.to_json(nobody);
-        for (name, path, payload) in [
-            ("status", status.clone(), standing),
-            ("event", topic::event(camera), b"{}".to_vec()),
-            ("res/<viewer>", topic::response(camera, nobody), b"{}".to_vec()),
-            ("req", request.clone(), hello),
+        for (name, path) in [
+            ("status", status.clone()),
+            ("challenge", challenge.clone()),
+            ("res/<viewer>", topic::response(camera, nobody)),
+            ("req", request.clone()),
         ] {
+            let payload = self.standing.get(&path).cloned().unwrap_or_else(|| b"{}".to_vec());
             self.heard.remove(&path);
             let said = self.publish(path, payload).await;
             let ended = said.is_err();
@@ -139,7 +137,7 @@ impl Session {
             tried.iter().any(|t| t.act == act && t.topic == topic && t.outcome == Outcome::Allowed)
         };
         let until = Instant::now() + ECHO;
-        for (name, path) in [("status", status), ("req", request)] {
+        for (name, path) in [("status", status), ("challenge", challenge), ("req", request)] {
             let untried = tried.iter().any(|t| t.outcome == Outcome::Untried && t.topic == name);
             let said = name == "req" || allowed(Act::Publish, name, tried);
             if untried || !said || !allowed(Act::Subscribe, name, tried) {
@@ -204,8 +202,8 @@ impl Session {
 
     fn hear(&mut self, publish: &Publish) {
         let path = String::from_utf8_lossy(&publish.topic).into_owned();
-        if publish.retain && path.ends_with("/status") {
-            self.status = Some(publish.payload.to_vec());
+        if publish.retain {
+            self.standing.insert(path.clone(), publish.payload.to_vec());
         }
         self.heard.insert(path);
     }

@@ -6,8 +6,8 @@ pub(super) fn status(camera: &CameraId) -> String {
     format!("lunette/1/{camera}/status")
 }
 
-pub(super) fn event(camera: &CameraId) -> String {
-    format!("lunette/1/{camera}/event")
+pub(super) fn challenge(camera: &CameraId) -> String {
+    format!("lunette/1/{camera}/challenge")
 }
 
 /// Where the fleet keeps servers for this camera.

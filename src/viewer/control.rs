@@ -66,6 +66,11 @@ pub enum ToViewer {
         /// Why; for people.
         text: String,
     },
+    /// That it is the camera who has this connection (docs/sealing.md).
+    Bind {
+        /// base64url.
+        mac: String,
+    },
     /// What the viewer gets, once a second.
     Stats(Box<Stats>),
 }
@@ -142,6 +147,17 @@ pub struct Stats {
 /// Reads a viewer's message; `None` for junk, which is ignored: an unknown type may come from a newer page.
 pub fn parse(text: &[u8]) -> Option<FromViewer> {
     (text.len() <= MAX_MESSAGE).then(|| serde_json::from_slice(text).ok()).flatten()
+}
+
+/// Reads the first message, by which a viewer shows that the connection is its own; `None`: it is something else.
+pub fn parse_bind(text: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    #[serde(tag = "type", rename_all = "lowercase")]
+    enum First {
+        Bind { mac: String },
+    }
+    let First::Bind { mac } = (text.len() <= MAX_MESSAGE).then(|| serde_json::from_slice(text).ok()).flatten()?;
+    Some(mac)
 }
 
 impl ToViewer {

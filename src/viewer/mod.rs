@@ -2,6 +2,7 @@
 
 pub mod adapt;
 pub mod bandwidth;
+mod binding;
 pub mod control;
 pub mod gate;
 pub mod offer;
@@ -11,23 +12,26 @@ mod watching;
 mod ways;
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
+use crate::audit::What;
 use crate::hub::Hub;
+use crate::keeper::Keeper;
 use crate::media::h264::ProfileLevelId;
 use crate::media::status::{CameraState, CameraStatus};
 use crate::media::stream::StreamId;
 use crate::signal::Outbox;
 use crate::signal::message::{Candidate, EndReason, Offer, Refusal, RefusedReason, Response};
-use crate::trust::{SessionId, ViewerId};
+use crate::trust::{Exchange, SessionId, ViewerId};
 use crate::turn::{Ice, Who};
 use adapt::Adapt;
+use binding::Binding;
 use offer::{Choice, OfferError};
-use rtc::{Certificate, Peer, PeerEvent, Server, Settings, Transport};
+use rtc::{Certificate, Path, Peer, PeerEvent, Server, Settings, Transport};
 use watching::{Progress, Watching};
 use ways::Ways;
 
@@ -49,17 +53,21 @@ pub struct Context {
     pub transport: Transport,
     /// STUN and TURN servers.
     pub ice: Ice,
+    /// Who is known, and where it is written down who came and went.
+    pub keeper: Keeper,
 }
 
 /// One attempt to watch.
 #[derive(Debug)]
 pub struct Attempt {
-    /// Who.
-    pub viewer: ViewerId,
+    /// Who, and where the answer goes.
+    pub exchange: Arc<Exchange>,
     /// Its offer.
     pub offer: Offer,
     /// See [`Settings::any_srtp`].
     pub any_srtp: bool,
+    /// Where the way of the pictures is shown.
+    pub path: Arc<Mutex<Option<Path>>>,
 }
 
 /// From the lobby to a running viewer. One that is lost is asked again by the viewer.
@@ -67,14 +75,16 @@ pub struct Attempt {
 pub enum Command {
     /// A way to reach the viewer; `None`: there are no more.
     Candidate(Option<Candidate>),
-    /// The viewer asked again: the answer may have been lost.
-    AnswerAgain,
+    /// The viewer asked again, in another exchange: the answer may have been lost.
+    AnswerAgain(Arc<Exchange>),
     /// The viewer offers other ways to reach it: an ICE restart.
     Restart {
         /// Its number: 1, 2, 3 …
         restart: u32,
         /// The offer.
         sdp: String,
+        /// Where the answer goes.
+        exchange: Arc<Exchange>,
     },
 }
 
@@ -118,7 +128,8 @@ pub async fn run(
     commands: mpsc::Receiver<Command>,
     mut leave: watch::Receiver<Option<Leave>>,
 ) -> Outcome {
-    let (viewer, session) = (attempt.viewer, attempt.offer.session);
+    let (viewer, session) = (attempt.exchange.viewer(), attempt.offer.session);
+    let (exchange, path) = (attempt.exchange.clone(), attempt.path.clone());
     let ended = |connected, reason| Outcome { viewer, session, connected, reason };
     let start = Instant::now();
     let mut ways = Ways::default();
@@ -137,7 +148,7 @@ pub async fn run(
         Err((reason, text)) => {
             warn!("refused an offer: {text}");
             let refusal = Refusal { re: "offer".into(), session: Some(session), reason, text };
-            context.outbox.send(viewer, &Response::Refused(refusal));
+            context.outbox.send(&exchange, &Response::Refused(refusal));
             return ended(false, None);
         }
     };
@@ -146,24 +157,34 @@ pub async fn run(
     }
     ways.ours.told(&sdp);
     let answer = Response::Answer { session, restart: 0, sdp, note: note.clone() };
-    context.outbox.send(viewer, &answer);
+    context.outbox.send(&exchange, &answer);
+    let binding = Binding::new(&exchange);
+    // What is said without being asked goes by the newest exchange.
+    let (newest, to) = watch::channel(exchange);
     let status = context.hub.status();
     let progress = Progress::new(Adapt::new(context.hub.rates(), chosen), ways);
-    let mut watching = Watching { context: &context, viewer, session, answer, note, peer, status, start, progress };
+    let mut watching =
+        Watching { context: &context, to: newest, session, answer, note, peer, status, start, progress, binding, path };
     let (connected, end) = tokio::select! {
         ended = watching.serve(subscription, commands, events, leave) => ended,
-        never = renew(&context, viewer, session) => match never {},
+        never = renew(&context, to, session) => match never {},
     };
+    let (exchange, came) = (watching.exchange(), watching.binding.holds());
     let peer = watching.peer;
     let path = peer.path();
     let (why, reason) = match end {
         Leave::Bye => ("the viewer said bye".into(), None),
         Leave::End(reason, text) => {
-            context.outbox.send(viewer, &Response::End { session, reason, text: text.clone() });
+            context.outbox.send(&exchange, &Response::End { session, reason, text: text.clone() });
             (text, Some(reason))
         }
     };
     peer.close().await;
+    match reason {
+        Some(EndReason::Binding) => context.keeper.audit().refused("binding", Some(viewer)),
+        _ if came => context.keeper.noted(What::Leave, viewer, Some(why.clone())),
+        _ => {}
+    }
     let way = path.map(|report| match report.relayed {
         0 => format!("; {}", report.path.text()),
         bytes => format!("; {}, {:.1} MB by relays", report.path.text(), bytes as f64 / 1e6),
@@ -174,7 +195,8 @@ pub async fn run(
 
 /// Tells the viewer of other credentials at half the life of those it has, and of other servers when there are some. What
 /// runs with the old ones goes on; an ICE restart takes the new.
-async fn renew(context: &Context, viewer: ViewerId, session: SessionId) -> Infallible {
+async fn renew(context: &Context, to: watch::Receiver<Arc<Exchange>>, session: SessionId) -> Infallible {
+    let viewer = to.borrow().viewer();
     let mut changed = context.ice.changed();
     let mut renew = context.ice.mint(Who::Viewer(viewer)).renew;
     loop {
@@ -192,7 +214,8 @@ async fn renew(context: &Context, viewer: ViewerId, session: SessionId) -> Infal
         let minted = context.ice.mint(Who::Viewer(viewer));
         renew = minted.renew;
         let (ice, ttl) = (minted.for_viewer(), minted.ttl_seconds());
-        context.outbox.send(viewer, &Response::Ice { session, ice, ttl });
+        let exchange = to.borrow().clone();
+        context.outbox.send(&exchange, &Response::Ice { session, ice, ttl });
     }
 }
 
@@ -205,7 +228,7 @@ async fn prepare(context: &Context, stream: StreamId, attempt: Attempt) -> Resul
     };
     let choice = offer::inspect(&attempt.offer.sdp, stream).map_err(|e| {
         let reason = match e {
-            OfferError::NotSdp => RefusedReason::BadSdp,
+            OfferError::NotSdp | OfferError::Fingerprint => RefusedReason::BadSdp,
             OfferError::NoVideo => RefusedReason::NoVideo,
             OfferError::NoH264(_) => RefusedReason::NoH264,
         };

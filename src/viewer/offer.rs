@@ -27,6 +27,9 @@ pub enum OfferError {
     /// Not a session description.
     #[error("The offer is not a session description.")]
     NotSdp,
+    /// Not one fingerprint, or of another hash: then nobody could say which one the connection is bound to.
+    #[error("The offer must have one certificate's fingerprint, of SHA-256.")]
+    Fingerprint,
     /// No live video section that can receive.
     #[error("The offer has no video section that can be sent to.")]
     NoVideo,
@@ -60,6 +63,9 @@ pub fn inspect(sdp: &str, stream: ProfileLevelId) -> Result<Choice, OfferError> 
         names.dedup();
         return Err(OfferError::NoH264(if names.is_empty() { "nothing".into() } else { names.join(", ") }));
     };
+    if !has_one_fingerprint(sdp) {
+        return Err(OfferError::Fingerprint);
+    }
     let (payload_type, profile) = h264[found.index];
     let apt = format!("apt={payload_type}");
     let rtx =
@@ -73,6 +79,14 @@ pub fn inspect(sdp: &str, stream: ProfileLevelId) -> Result<Choice, OfferError> 
             .iter()
             .any(|line| line.strip_prefix("a=extmap:").and_then(|rest| rest.split(' ').nth(1)) == Some(PLAYOUT_DELAY)),
     })
+}
+
+/// Whether all lines `a=fingerprint` say the same, of SHA-256 (RFC 8122, section 5).
+fn has_one_fingerprint(sdp: &str) -> bool {
+    let mut lines = sdp.lines().filter_map(|line| line.trim_end().strip_prefix("a=fingerprint:"));
+    let Some(first) = lines.next() else { return false };
+    let is_sha256 = first.split(' ').next().is_some_and(|hash| hash.eq_ignore_ascii_case("sha-256"));
+    is_sha256 && lines.all(|line| line.eq_ignore_ascii_case(first))
 }
 
 /// The lines of the first video section that is not rejected and wants to receive.
@@ -134,7 +148,7 @@ mod tests {
 
     const CHROMIUM: &str = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n\
         m=video 9 UDP/TLS/RTP/SAVPF 96 97 102 103 104 105 127 125\r\na=recvonly\r\n\
-        a=extmap:5 http://www.webrtc.org/experiments/rtp-hdrext/playout-delay\r\n\
+        a=fingerprint:sha-256 AA:BB\r\na=extmap:5 http://www.webrtc.org/experiments/rtp-hdrext/playout-delay\r\n\
         a=rtpmap:96 VP8/90000\r\na=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\n\
         a=rtpmap:102 H264/90000\r\n\
         a=fmtp:102 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42001f\r\n\
@@ -146,7 +160,7 @@ mod tests {
         a=fmtp:127 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=4d001f\r\n\
         a=rtpmap:125 H264/90000\r\n\
         a=fmtp:125 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f\r\n\
-        m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n";
+        m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=fingerprint:SHA-256 aa:bb\r\n";
 
     fn profile(text: &str) -> ProfileLevelId {
         text.parse().expect("a profile")
@@ -176,6 +190,12 @@ mod tests {
         assert_eq!(inspect(&CHROMIUM.replace("recvonly", "sendonly"), stream), Err(OfferError::NoVideo));
         let h265 = CHROMIUM.replace("H264", "H265");
         assert_eq!(inspect(&h265, stream), Err(OfferError::NoH264("H265, VP8, rtx".into())));
+        for other in ["a=fingerprint:sha-256 AA:CC", "a=fingerprint:sha-1 AA:BB", "a=x-fingerprint:sha-256 AA:BB"] {
+            let sdp = CHROMIUM.replace("a=fingerprint:SHA-256 aa:bb", other);
+            assert_eq!(inspect(&sdp, stream).is_err(), !other.contains("x-"), "{other}");
+            let sdp = sdp.replace("a=fingerprint:sha-256 AA:BB", other);
+            assert_eq!(inspect(&sdp, stream).is_err(), other != "a=fingerprint:sha-256 AA:CC", "{other}");
+        }
     }
 
     proptest::proptest! {

@@ -1,5 +1,6 @@
 //! A viewer that changes its network, or falls silent: its session goes on.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tracing::debug;
@@ -10,6 +11,7 @@ use super::watching::Watching;
 use super::ways::Ways;
 use crate::hub::Subscription;
 use crate::signal::message::{Refusal, RefusedReason, Response};
+use crate::trust::Exchange;
 
 /// While pictures are sent, a viewer's RTCP comes at least once a second; after this without any, none are sent.
 const SILENCE: Duration = Duration::from_secs(2);
@@ -49,7 +51,7 @@ impl Watching<'_> {
     }
 
     /// Takes the viewer's new ways. The connection, its keys and its channel stay.
-    pub(super) async fn restart(&mut self, restart: u32, sdp: String) {
+    pub(super) async fn restart(&mut self, restart: u32, sdp: String, exchange: Arc<Exchange>) {
         debug!("restarting ICE, number {restart}");
         self.progress.wish = None;
         let ways = &mut self.progress.ways;
@@ -68,7 +70,8 @@ impl Watching<'_> {
                 Response::Refused(Refusal { re: "offer".into(), session: Some(session), reason, text })
             }
         };
-        self.context.outbox.send(self.viewer, &self.answer);
+        self.to.send_replace(exchange);
+        self.say(&self.answer);
     }
 
     /// Asks the viewer for an ICE restart, until one comes.
@@ -86,8 +89,8 @@ impl Watching<'_> {
         if wish.said >= WORDS {
             self.progress.wish = None;
         }
-        self.peer.say(&ToViewer::Restart { text: text.clone() }).await;
-        self.context.outbox.send(self.viewer, &Response::Restart { session: self.session, text });
+        self.tell(&ToViewer::Restart { text: text.clone() }).await;
+        self.say(&Response::Restart { session: self.session, text });
     }
 
     /// Whether nothing comes back of what is sent. Then it would only fill a path that may be dead, or another's.

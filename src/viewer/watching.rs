@@ -1,8 +1,9 @@
 //! A viewer from its answer to the end of its session: one loop over everything that may happen.
 
 mod network;
+mod say;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{mpsc, watch};
@@ -10,17 +11,18 @@ use tokio::time::MissedTickBehavior;
 use tracing::{debug, info};
 
 use super::adapt::Adapt;
-use super::control::{self, FromViewer, Stats, StreamName, ToViewer};
+use super::binding::Binding;
+use super::control::{self, FromViewer, ToViewer};
 use super::gate::Gate;
 use super::roaming::Wish;
-use super::rtc::{Peer, PeerEvent};
+use super::rtc::{Path, Peer, PeerEvent};
 use super::ways::Ways;
 use super::{Command, Context, Leave, told_to_leave};
 use crate::hub::{self, Picture, Subscription};
 use crate::media::status::{CameraState, CameraStatus};
 use crate::media::stream::StreamId;
 use crate::signal::message::{EndReason, Response};
-use crate::trust::{SessionId, ViewerId};
+use crate::trust::{Exchange, SessionId};
 use network::Network;
 
 /// From the answer to a working connection; then both sides know why it did not come about.
@@ -52,7 +54,8 @@ struct Sent {
 /// A viewer from its answer on.
 pub(super) struct Watching<'a> {
     pub(super) context: &'a Context,
-    pub(super) viewer: ViewerId,
+    /// Where what is said goes: the newest exchange.
+    pub(super) to: watch::Sender<Arc<Exchange>>,
     pub(super) session: SessionId,
     pub(super) answer: Response,
     pub(super) note: Option<String>,
@@ -60,6 +63,10 @@ pub(super) struct Watching<'a> {
     pub(super) status: watch::Receiver<CameraStatus>,
     pub(super) start: Instant,
     pub(super) progress: Progress,
+    /// Whether it is the viewer that is at the other end.
+    pub(super) binding: Binding,
+    /// Where the way of the pictures is shown.
+    pub(super) path: Arc<Mutex<Option<Path>>>,
 }
 
 /// How far it has come.
@@ -169,8 +176,12 @@ impl Watching<'_> {
                 }
             }
             Command::Candidate(None) => {}
-            Command::AnswerAgain => self.context.outbox.send(self.viewer, &self.answer),
-            Command::Restart { restart, sdp } => self.restart(restart, sdp).await,
+            Command::AnswerAgain(exchange) => {
+                self.binding.answered(&exchange, &self.answer);
+                self.to.send_replace(exchange);
+                self.say(&self.answer);
+            }
+            Command::Restart { restart, sdp, exchange } => self.restart(restart, sdp, exchange).await,
         }
     }
 
@@ -182,6 +193,7 @@ impl Watching<'_> {
                 self.progress.wish = None;
                 self.peer.pulse.heard();
                 self.peer.link.renew();
+                self.binding.connected(Instant::now());
                 subscription.want_key_frame();
             }
             Some(PeerEvent::Disconnected) => {
@@ -200,18 +212,13 @@ impl Watching<'_> {
             }
             Some(PeerEvent::Candidate(candidate)) => {
                 self.progress.ways.ours.told(candidate.as_ref().map_or("", |candidate| &candidate.candidate));
-                self.context.outbox.send(self.viewer, &Response::Candidate { session: self.session, candidate });
+                self.say(&Response::Candidate { session: self.session, candidate });
             }
-            Some(PeerEvent::ControlOpen) => {
-                self.say_status().await;
-                // What it offered to watch needs no word.
-                if self.progress.moved {
-                    self.say_stream(subscription.stream(), None).await;
-                }
-            }
+            Some(PeerEvent::ControlOpen) => {}
+            Some(PeerEvent::Control(text)) if !self.binding.holds() => return self.bind(&text, subscription).await,
             Some(PeerEvent::Control(text)) => match control::parse(&text) {
                 Some(FromViewer::Ping { id, t }) => {
-                    self.peer.say(&ToViewer::Pong { id, t, wall: unix_ms(SystemTime::now()) }).await;
+                    self.tell(&ToViewer::Pong { id, t, wall: unix_ms(SystemTime::now()) }).await;
                 }
                 Some(FromViewer::Key) => subscription.want_key_frame(),
                 Some(FromViewer::Stream { id }) => {
@@ -258,19 +265,21 @@ impl Watching<'_> {
         status.state == CameraState::Live && status.of(stream).is_none()
     }
 
-    async fn say_stream(&self, stream: StreamId, text: Option<String>) {
-        self.peer.say(&ToViewer::Stream { id: StreamName(stream), text }).await;
-    }
-
     async fn picture(&mut self, event: hub::Event, subscription: &Subscription) -> Option<Leave> {
         match event {
             hub::Event::Picture(_) if self.progress.phase != Phase::Live => None,
+            // Nothing before it is known who gets it; what comes meanwhile is kept warm.
+            hub::Event::Picture(picture) if !self.binding.holds() => {
+                self.binding.keep(picture);
+                None
+            }
             hub::Event::Picture(_) if self.is_deaf(subscription) => None,
             hub::Event::Picture(picture) => {
                 self.adapt(subscription).await;
                 if self.may_go(&picture, subscription) { self.send(picture).await } else { None }
             }
             hub::Event::Lagged(n) => {
+                self.binding.missed();
                 if self.progress.phase == Phase::Live {
                     debug!("too slow: {n} pictures skipped");
                     self.progress.gate.missed(n);
@@ -307,6 +316,11 @@ impl Watching<'_> {
             let late = self.start.elapsed() > CONNECT_TIMEOUT;
             return late.then(|| self.no_way());
         }
+        if self.binding.is_late(Instant::now()) {
+            // No proof that somebody is between: the viewer may try again.
+            return Some(Leave::failed("The viewer did not show in time that the connection is its own."));
+        }
+        *self.path.lock().unwrap_or_else(PoisonError::into_inner) = self.peer.path().map(|report| report.path);
         if self.progress.sent.pictures == 0 {
             self.progress.sending_since = None;
         }
@@ -319,41 +333,6 @@ impl Watching<'_> {
         }
         self.say_stats(stream).await;
         None
-    }
-
-    async fn say_status(&mut self) {
-        let (state, text) = {
-            let status = self.status.borrow_and_update();
-            (status.state, status.text.clone())
-        };
-        self.peer.say(&ToViewer::Camera { state, text }).await;
-    }
-
-    async fn say_stats(&mut self, id: StreamId) {
-        let Some(last) = self.progress.sent.last.clone() else { return };
-        let stream = self.status.borrow().of(id).cloned().unwrap_or_default();
-        let reading = self.peer.link.flow().reading;
-        let stats = Stats {
-            rtp: self.peer.timestamp(&last),
-            wall: unix_ms(SystemTime::now()) - last.frame.captured.elapsed().as_secs_f64() * 1e3,
-            fps: f64::from(std::mem::take(&mut self.progress.sent.pictures)),
-            kbps: (std::mem::take(&mut self.progress.sent.bytes) * 8 / 1000) as u32,
-            dropped: self.progress.gate.dropped(),
-            viewers: self.context.hub.viewers(),
-            stream: StreamName(id),
-            width: stream.size.map(|size| size.width),
-            height: stream.size.map(|size| size.height),
-            profile: stream.profile.map(|profile| profile.to_string()),
-            encoder: stream.encoder,
-            source: stream.source,
-            path: self.peer.path().map(|report| report.path),
-            note: self.note.clone(),
-            estimate: reading.map(|reading| reading.estimate.as_kbps()),
-            queue: reading.map(|reading| reading.queue.as_millis() as u32),
-            loss: reading.map(|reading| (reading.loss * 1000.0).round() / 1000.0),
-            network: self.progress.network.why(),
-        };
-        self.peer.say(&ToViewer::Stats(Box::new(stats))).await;
     }
 }
 

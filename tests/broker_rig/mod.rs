@@ -1,33 +1,80 @@
 //! A real mosquitto, a camera's signaling on it, and a viewer beside it.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(dead_code, clippy::unwrap_used, clippy::panic, reason = "each test uses a part of it")]
 
 use std::fmt::Write as _;
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use lunette::config::Config;
+use lunette::keeper::Keeper;
 use lunette::media::status::CameraState;
 use lunette::signal::broker::BrokerError;
 use lunette::signal::message::{About, CameraLine, Request};
 use lunette::signal::mqtt::{self, Broker};
-use lunette::signal::{Inbound, Outbox};
-use lunette::trust::{BootId, ViewerId};
+use lunette::signal::{Asked, Inbound, Outbox};
+use lunette::trust::watcher::{self, Asker, Heard, Listener, nonce_of};
+use lunette::trust::{
+    Asking, BootId, BroadcastKey, CameraId, Challenge, Exchange, IdentityKey, Pinned, Role, Roll, Secret, SigningKey,
+    ViewerId,
+};
 use rcgen::{CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-pub const CAM: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaa";
 /// Of a listener.
 const WS: &str = "protocol websockets\n";
-pub const ME: &str = "mmmmmmmmmmmmmmmmmmmmmmmmmm";
 /// A machine may be slow, and a reconnection waits; what does not come in this time does not come.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The cameras that there are, whose status viewers can read. All have one identity.
+static CAMERAS: Mutex<Vec<Keeper>> = Mutex::new(Vec::new());
+
+fn identity() -> IdentityKey {
+    IdentityKey::new(SigningKey::from_scalar(&[7; 32]).unwrap())
+}
+
+fn viewer() -> Asker {
+    Asker::new(SigningKey::from_scalar(&[9; 32]).unwrap())
+}
+
+/// As it stands in a state folder.
+pub fn identity_pem() -> String {
+    let key = SigningKey::from_scalar(&[7; 32]).unwrap().to_pkcs8();
+    format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", data_encoding::BASE64.encode(&key))
+}
+
+pub fn cam() -> CameraId {
+    identity().camera()
+}
+
+pub fn me() -> ViewerId {
+    viewer().id()
+}
+
 pub fn topic(rest: &str) -> String {
-    format!("lunette/1/{CAM}/{rest}")
+    format!("lunette/1/{}/{rest}", cam())
+}
+
+/// Where this viewer is answered.
+pub fn mine() -> String {
+    format!("res/{}", me())
+}
+
+/// A camera's keeper, to which this viewer is known.
+pub fn keeper() -> Keeper {
+    let keeper = Keeper::forgetful(identity(), Roll::default(), BootId::random().unwrap()).unwrap();
+    let secret = Secret::random().unwrap();
+    let asking: Asking = serde_json::from_value(json!({"secret": &*secret.text(), "label": "me"})).unwrap();
+    let mut roll = keeper.roll();
+    roll.open_window(&secret, Role::View, Instant::now());
+    roll.pair(&keeper.camera(), &viewer().key().point(), &asking, Instant::now(), keeper.wall()).unwrap();
+    drop(roll);
+    CAMERAS.lock().unwrap().push(keeper.clone());
+    keeper
 }
 
 /// mosquitto in a fresh folder. Dropped, it is ended; in a test that fails it shows its log.
@@ -132,7 +179,7 @@ impl Mosquitto {
 
     /// How often a camera was let in.
     pub fn connections(&self) -> usize {
-        self.log().matches(&format!(" as lunette-{CAM}")).count()
+        self.log().matches(&format!(" as lunette-{}", cam())).count()
     }
 
     pub fn path(&self, file: &str) -> String {
@@ -188,16 +235,18 @@ pub struct Camera {
     pub requests: mpsc::Receiver<Inbound>,
     pub outbox: Outbox,
     pub boot: BootId,
+    pub keeper: Keeper,
 }
 
 impl Camera {
     /// `mqtt`: lines of `[signal.mqtt]`.
     pub fn open(mqtt: &str) -> Result<Self, BrokerError> {
         let config = Config::parse(&format!("[signal.mqtt]\n{mqtt}")).unwrap();
-        let boot = BootId::random().unwrap();
         let broker = Broker::open(&config.signal.mqtt.unwrap())?;
-        let (requests, outbox) = mqtt::open(broker, CAM.parse().unwrap(), boot, None);
-        let camera = Self { requests, outbox, boot };
+        let keeper = keeper();
+        let boot = keeper.boot();
+        let (requests, outbox) = mqtt::open(broker, keeper.clone(), None);
+        let camera = Self { requests, outbox, boot, keeper };
         camera.say("hello");
         Ok(camera)
     }
@@ -214,9 +263,14 @@ impl Camera {
         self.outbox.set_status(self.boot, about);
     }
 
-    /// Waits for the next request.
-    pub async fn asked(&mut self) -> Inbound {
-        tokio::time::timeout(PATIENCE, self.requests.recv()).await.expect("a request").unwrap()
+    /// Waits for the next request, and in which exchange it is to be answered.
+    pub async fn asked(&mut self) -> (Arc<Exchange>, Request) {
+        let next = tokio::time::timeout(PATIENCE, self.requests.recv());
+        let Inbound { exchange, asked } = next.await.expect("a request").unwrap();
+        match asked {
+            Asked::Request(request) => (exchange, request),
+            other => panic!("{other:?}"),
+        }
     }
 
     /// Whether a status is this camera's.
@@ -230,6 +284,8 @@ impl Camera {
 pub struct Viewer {
     mqtt: AsyncClient,
     messages: mpsc::UnboundedReceiver<(String, Vec<u8>)>,
+    challenge: Option<Challenge>,
+    open: Vec<watcher::Asked>,
 }
 
 impl Viewer {
@@ -239,7 +295,7 @@ impl Viewer {
         let mut options = MqttOptions::new(name, "127.0.0.1", broker.ports[0]);
         options.set_credentials("viewer", "geheim").set_max_packet_size(2 << 20, 2 << 20);
         let (mqtt, mut events) = AsyncClient::new(options, 64);
-        for rest in ["status", "event", &format!("res/{ME}")] {
+        for rest in ["challenge", "status", &mine()] {
             mqtt.subscribe(topic(rest), QoS::AtLeastOnce).await.unwrap();
         }
         let (sender, messages) = mpsc::unbounded_channel();
@@ -250,23 +306,58 @@ impl Viewer {
                 }
             }
         });
-        Self { mqtt, messages }
+        Self { mqtt, messages, challenge: None, open: Vec::new() }
     }
 
     pub async fn publish(&self, rest: &str, retain: bool, payload: impl Into<Vec<u8>>) {
         self.mqtt.publish(topic(rest), QoS::AtLeastOnce, retain, payload.into()).await.unwrap();
     }
 
-    pub async fn hello(&self) {
-        self.publish("req", false, Request::Hello.to_json(&me())).await;
+    pub async fn hello(&mut self) {
+        self.ask(&Request::Hello.to_json()).await;
+    }
+
+    /// Opens an exchange.
+    pub async fn ask(&mut self, plain: &[u8]) {
+        // What waits may be a newer challenge.
+        while let Ok((at, payload)) = self.messages.try_recv() {
+            self.take(&at, &payload);
+        }
+        if self.challenge.is_none() {
+            self.sees("challenge", |_| true).await;
+        }
+        let (payload, asked) = viewer().open(self.challenge.as_ref().unwrap(), plain).unwrap();
+        self.open.push(asked);
+        self.publish("req", false, payload).await;
+    }
+
+    /// What is said on a topic, as JSON; nothing, where it is something else.
+    fn take(&mut self, at: &str, payload: &[u8]) -> Option<Value> {
+        println!("{at}: {} bytes", payload.len());
+        if at == topic("challenge") {
+            if let Ok(challenge) = Pinned::new(cam()).take(payload) {
+                self.challenge = Some(challenge);
+            }
+            None
+        } else if at == topic("status") {
+            let plain = status(payload).unwrap_or_else(|| payload.to_vec());
+            serde_json::from_slice(&plain).ok()
+        } else {
+            let nonce = nonce_of(payload)?;
+            let asked = self.open.iter_mut().find(|asked| asked.nonce() == nonce)?;
+            match asked.hear(payload, self.challenge.as_ref().unwrap()).unwrap() {
+                Heard::Message(plain) => serde_json::from_slice(&plain).ok(),
+                Heard::Refused(reason) => Some(json!({"type": "turned", "reason": reason.to_string()})),
+            }
+        }
     }
 
     /// The next message on a topic that fits.
-    pub async fn sees(&mut self, rest: &str, fits: impl Fn(&[u8]) -> bool) {
+    async fn finds(&mut self, rest: &str, fits: impl Fn(&[u8], Option<&Value>) -> bool) {
         let search = async {
             while let Some((at, payload)) = self.messages.recv().await {
-                println!("{at}: {}", String::from_utf8_lossy(&payload));
-                if at == topic(rest) && fits(&payload) {
+                let json = self.take(&at, &payload);
+                if at == topic(rest) && fits(&payload, json.as_ref()) {
                     return;
                 }
             }
@@ -275,14 +366,24 @@ impl Viewer {
         tokio::time::timeout(PATIENCE, search).await.unwrap_or_else(|_| panic!("nothing that fits on {rest}"));
     }
 
-    /// The next JSON on a topic that fits.
+    /// The next payload on a topic that fits.
+    pub async fn sees(&mut self, rest: &str, fits: impl Fn(&[u8]) -> bool) {
+        self.finds(rest, |payload, _| fits(payload)).await;
+    }
+
+    /// The next message on a topic that fits.
     pub async fn reads(&mut self, rest: &str, fits: impl Fn(&Value) -> bool) {
-        self.sees(rest, |payload| serde_json::from_slice(payload).is_ok_and(|json| fits(&json))).await;
+        self.finds(rest, |_, json| json.is_some_and(&fits)).await;
     }
 }
 
-pub fn me() -> ViewerId {
-    ME.parse().unwrap()
+/// What a sealed status says; `None`: it is of none of the cameras that there are.
+fn status(payload: &[u8]) -> Option<Vec<u8>> {
+    let boot = BootId::from_bytes(payload.get(24..40)?.try_into().ok()?);
+    let keeper = CAMERAS.lock().unwrap().iter().find(|keeper| keeper.boot() == boot)?.clone();
+    let challenge = Pinned::new(cam()).take(&keeper.challenge()).unwrap();
+    let key = BroadcastKey::from_text(&keeper.broadcast_key()).unwrap();
+    Listener::new(cam()).hear(payload, &challenge, &key).ok()
 }
 
 /// Waits until something is so.

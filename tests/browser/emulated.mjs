@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, test } from 'node:test';
-import { Stage, live, open, pictures } from './harness.mjs';
+import { Stage, invitation, live, open, pictures } from './harness.mjs';
 
 const stage = new Stage();
 after(() => stage.close());
@@ -15,7 +15,8 @@ test('its picture reaches a browser by way of mosquitto, and it stops when told 
   fs.writeFileSync(config, `camera = "testcard"\n[video]\nsize = "320x240"\nfps = 10\n[signal.mqtt]\nurl = "mqtt://127.0.0.1:${broker.tcp}"\n`);
   const daemon = await stage.lunette(['--config', config], { ready: /connected to the broker/ });
   const link = await stage.host({ broker: `ws://127.0.0.1:${broker.ws}`, login: 'none', cameras: [{ id: daemon.camera, name: 'Board' }] });
-  const page = await open(await stage.browser(), `${link}#c=${daemon.camera}&meter=1`);
+  const browser = await stage.browser();
+  const page = await open(browser, `${link}#c=${daemon.camera}${await invitation(browser, link, daemon.camera)}&meter=1`);
   await live(page, undefined, 60_000);
   const seen = await pictures(page, 40, 60_000);
   assert.deepEqual(seen.filter(f => f.corrupt), []);

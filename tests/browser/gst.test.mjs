@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { Stage, binary, freePort, live, open } from './harness.mjs';
+import { Stage, binary, freePort, invitation, live, open } from './harness.mjs';
 
 const PICTURE = 'videotestsrc is-live=true';
 const ENCODER = 'x264enc tune=zerolatency sliced-threads=false speed-preset=ultrafast key-int-max=3000';
@@ -27,7 +27,7 @@ async function show(name, pipeline) {
   const listen = `127.0.0.1:${await freePort()}`;
   const args = ['--local', '--listen', listen, '--config', config(name, `pipeline = "${pipeline}"`)];
   const daemon = await stage.lunette(args, { state });
-  const page = await open(browser, `${daemon.link}#c=${daemon.camera}`);
+  const page = await open(browser, `${daemon.link}#c=${daemon.camera}${await invitation(browser, daemon.link, daemon.camera)}`);
   await live(page);
   return { daemon, page };
 }
@@ -61,7 +61,8 @@ test('H.264 of a pipeline is shown, also to a second viewer at once', async () =
   const { daemon, page } = await show('coded', `${PICTURE} ! ${ENCODER}`);
   await showsBarsThatMove(page);
   // The encoder makes no key frame by itself: the second viewer's is asked for.
-  const second = await open(await stage.browser(), `${daemon.link}#c=${daemon.camera}`);
+  const other = await stage.browser();
+  const second = await open(other, `${daemon.link}#c=${daemon.camera}${await invitation(other, daemon.link, daemon.camera)}`);
   await live(second, undefined, 8000);
   await showsBarsThatMove(second);
   await second.close();

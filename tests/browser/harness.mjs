@@ -1,6 +1,7 @@
 // Real ends for the browser tests: the daemon, mosquitto, a static host for the page, Chromium. Each is started on free
 // ports with fresh folders, and ended by its own process id.
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { createHash, createPublicKey } from 'node:crypto';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import http from 'node:http';
@@ -10,6 +11,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { chromium } from 'playwright-core';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
@@ -42,8 +44,9 @@ export class Stage {
     const daemon = start(command, [...first, 'run', '--state', state, ...args], { env: { ...process.env, NO_COLOR: '1', ...env } });
     this.onClose(() => daemon.stop());
     const [text] = await daemon.says(ready);
-    const camera = fs.readFileSync(path.join(state, 'camera-id'), 'utf8').trim();
-    return Object.assign(daemon, { link: text, camera, state });
+    const camera = known(state);
+    // The link that is printed lets one browser in; `link` is the page alone.
+    return Object.assign(daemon, { link: text.replace(/#.*/, ''), printed: text, camera, state });
   }
 
   /** mosquitto with a TCP and a WebSocket listener. */
@@ -165,9 +168,54 @@ export async function freePort() {
   return port;
 }
 
-/** Opens the live view with the meter on, and waits for the first picture. */
-export async function watch(context, link, camera) {
-  const page = await open(context, `${link}#c=${camera}&meter=1`);
+/** The camera of a state folder, which browsers can be paired with from now on. */
+export function known(state) {
+  const camera = cameraOf(state);
+  pairsBy(camera, role => pairing(state, role));
+  return camera;
+}
+
+/** A camera's id: 128 bits of SHA-256 over its key, in base32. */
+function cameraOf(state) {
+  const { x, y } = createPublicKey(fs.readFileSync(path.join(state, 'identity.pem'))).export({ format: 'jwk' });
+  const point = Buffer.concat([Buffer.of(4), Buffer.from(x, 'base64url'), Buffer.from(y, 'base64url')]);
+  const bits = [...createHash('sha256').update(point).digest().subarray(0, 16)].map(b => b.toString(2).padStart(8, '0')).join('');
+  return bits.padEnd(130, '0').match(/.{5}/g).map(five => 'abcdefghijklmnopqrstuvwxyz234567'[parseInt(five, 2)]).join('');
+}
+
+/** `lunette COMMAND`, beside a daemon that runs; what it says. */
+export async function command(state, ...args) {
+  const { stdout } = await promisify(execFile)(binary, [...args, '--state', state], { env: { ...process.env, NO_COLOR: '1' } });
+  return stdout;
+}
+
+/** `lunette pair`: what a link needs to have to let one browser in. */
+async function pairing(state, role) {
+  const said = await command(state, 'pair', ...(role ? ['--role', role] : []));
+  const [, secret] = said.match(/[#&]p=([\w-]{22})\b/) ?? [];
+  if (!secret) throw new Error(`lunette pair printed no link:\n${said}`);
+  return secret;
+}
+
+const pairs = new Map();
+const within = new WeakMap();
+/** How a camera opens its door to one more browser. */
+export function pairsBy(camera, how) {
+  pairs.set(camera, how);
+}
+
+/** What to add to a camera's link, so that this browser is let in: nothing, if it was already, from this page. */
+export async function invitation(context, link, camera, role) {
+  const at = `${new URL(link).origin} ${camera}`;
+  const here = within.get(context) ?? within.set(context, new Set()).get(context);
+  if (here.has(at)) return '';
+  here.add(at);
+  return `&p=${await pairs.get(camera)(role)}`;
+}
+
+/** Opens the live view with the meter on, paired if it must be, and waits for the first picture. */
+export async function watch(context, link, camera, role) {
+  const page = await open(context, `${link}#c=${camera}${await invitation(context, link, camera, role)}&meter=1`);
   await live(page);
   return page;
 }

@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { Stage, freePort, live, open, pictures } from './harness.mjs';
+import { Stage, freePort, invitation, live, open, pictures } from './harness.mjs';
 
 const stage = new Stage();
 let daemon, browser;
@@ -22,7 +22,7 @@ after(() => stage.close());
 
 test('a wrong password is said to be wrong, the right one opens the door', async () => {
   assert.match(daemon.link, /^https:/);
-  const page = await open(browser, `${daemon.link}#c=${daemon.camera}&meter=1`);
+  const page = await open(browser, `${daemon.link}#c=${daemon.camera}${await invitation(browser, daemon.link, daemon.camera)}&meter=1`);
   const dialog = page.locator('#login-dialog');
   await dialog.waitFor({ state: 'visible' });
   for (const password of ['open barley', 'open sesame']) {
@@ -40,6 +40,6 @@ test('a wrong password is said to be wrong, the right one opens the door', async
 test('secrets and addresses stay out of the log', () => {
   const log = daemon.lines.filter(line => / (INFO|WARN|ERROR) /.test(line)).join('\n');
   assert.match(log, /watching: first picture/);
-  assert.doesNotMatch(log, /open sesame|a=candidate|ice-pwd|fingerprint:|PRIVATE KEY/);
+  assert.doesNotMatch(log, /open sesame|a=candidate|ice-pwd|fingerprint:|PRIVATE KEY|[#&]p=/);
   assert.doesNotMatch(log, /\b\d{1,3}(\.\d{1,3}){3}\b/, 'an address');
 });

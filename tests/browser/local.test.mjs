@@ -12,7 +12,8 @@ before(async () => {
 });
 after(() => stage.close());
 
-test('one link, one click, and the picture is live', async () => {
+test('paired, it takes one click, and the picture is live', async () => {
+  await (await watch(browser, daemon.link, daemon.camera)).close(); // paired, once
   const page = await open(browser, daemon.link);
   const card = page.locator(`.card[data-camera="${daemon.camera}"] a.open`);
   await card.waitFor();

@@ -1,10 +1,9 @@
 // What systemd hears of a daemon that is watched: tests/systemd/manager.py stands in its place, and can stop the one thread
 // that talks to the camera, as a driver does that does not come back.
 import assert from 'node:assert/strict';
-import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { Stage, binary, live, pictures, start, watch } from './harness.mjs';
+import { Stage, binary, known, live, pictures, start, watch } from './harness.mjs';
 
 const manager = path.resolve(import.meta.dirname, '../systemd/manager.py');
 const stage = new Stage();
@@ -15,8 +14,9 @@ before(async () => {
   const run = [binary, 'run', '--local', '--camera', 'testcard', '--listen', '127.0.0.1:0', '--state', state];
   daemon = start('python3', [manager, '1', ...run], { env: { ...process.env, NO_COLOR: '1', LUNETTE_VIDEO__SIZE: '640x480' } });
   stage.onClose(() => daemon.stop());
-  [link] = await daemon.says(/https?:\/\/\S+/);
-  camera = fs.readFileSync(path.join(state, 'camera-id'), 'utf8').trim();
+  const [printed] = await daemon.says(/https?:\/\/\S+/);
+  link = printed.replace(/#.*/, '');
+  camera = known(state);
   browser = await stage.browser();
 });
 after(() => stage.close());

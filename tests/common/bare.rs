@@ -52,8 +52,8 @@ impl Bare {
     /// Answers the first offer, and restarts at each that follows. Pictures flow whenever it is connected.
     pub async fn with(ways: Ways) -> Self {
         let (publish, mut asked) = mpsc::unbounded_channel::<Value>();
-        let signal = Signal::new(move |payload| {
-            let _ = publish.send(serde_json::from_slice(payload).unwrap());
+        let signal = Signal::plain(move |message| {
+            let _ = publish.send(message);
         });
         let (events, stop) = (Arc::new(Mutex::new(Vec::new())), CancellationToken::new());
         let transport = Transport::open(ways.options).unwrap();

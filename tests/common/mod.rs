@@ -4,74 +4,42 @@
 
 pub mod bare;
 pub mod replay;
+pub mod sealed;
 pub mod watcher;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use lunette::hub::{self, Hub};
+use lunette::keeper::Keeper;
 use lunette::lobby;
 use lunette::media::stream::PerStream;
 use lunette::media::units::Bitrate;
 use lunette::signal::loopback::{self, Said};
-use lunette::trust::{BootId, ViewerId};
+use lunette::trust::{BootId, IdentityKey, Roll, SigningKey, ViewerId};
 use lunette::turn::Ice;
 use lunette::viewer::Context;
 use lunette::viewer::rtc::{Certificate, PortOptions, Scope, Transport};
 use replay::Replay;
-use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-type Publish = Box<dyn Fn(&[u8]) + Send + Sync>;
-type Mailboxes = Mutex<HashMap<ViewerId, mpsc::UnboundedSender<Value>>>;
+pub use sealed::Signal;
 
 /// One camera with its lobby, and a loopback in the broker's place.
 pub struct Stage<C = Replay> {
     pub hub: Hub,
     pub replay: C,
     pub transport: Transport,
+    /// Who is known.
+    pub keeper: Keeper,
+    /// Who watches.
+    pub present: lobby::Present,
     signal: Arc<Signal>,
+    copy: broadcast::Sender<(ViewerId, Vec<u8>)>,
     stop: CancellationToken,
     lobby: JoinHandle<()>,
     dispatcher: JoinHandle<()>,
-}
-
-/// The viewers' side of the signaling.
-pub struct Signal {
-    publish: Publish,
-    mailboxes: Mailboxes,
-}
-
-impl Signal {
-    /// `publish` takes what goes to the request topic; what comes back is to be handed to [`Signal::deliver`].
-    pub fn new(publish: impl Fn(&[u8]) + Send + Sync + 'static) -> Arc<Self> {
-        Arc::new(Self { publish: Box::new(publish), mailboxes: Mailboxes::default() })
-    }
-
-    /// Publishes on the request topic.
-    pub fn publish(&self, payload: &[u8]) {
-        (self.publish)(payload);
-    }
-
-    /// Hands a message to its viewer.
-    pub fn deliver(&self, to: ViewerId, message: Value) {
-        if let Some(mailbox) = self.mailboxes.lock().unwrap().get(&to) {
-            let _ = mailbox.send(message);
-        }
-    }
-
-    /// What the camera answers to a viewer.
-    pub fn mailbox(&self, viewer: ViewerId) -> mpsc::UnboundedReceiver<Value> {
-        let (sender, receiver) = mpsc::unbounded_channel();
-        self.mailboxes.lock().unwrap().insert(viewer, sender);
-        receiver
-    }
-
-    pub fn forget(&self, viewer: ViewerId) {
-        self.mailboxes.lock().unwrap().remove(&viewer);
-    }
 }
 
 /// A port for viewers on this machine.
@@ -102,26 +70,44 @@ impl<C> Stage<C> {
         let (publisher, hub, demand) = hub::open(PerStream { main: Bitrate::kbps(2000), low: Bitrate::kbps(400) });
         let stop = CancellationToken::new();
         let replay = camera(publisher, demand, stop.clone());
-        let (requests, outbox, viewers, mut said) = loopback::open();
+        let identity = IdentityKey::new(SigningKey::generate().unwrap());
+        let keeper = Keeper::forgetful(identity, Roll::default(), BootId::random().unwrap()).unwrap();
+        let (requests, outbox, viewers, mut said) = loopback::open(keeper.clone());
         let (transport, certificate) = (loopback(), Certificate::generate().unwrap());
-        let context = Context { hub: hub.clone(), outbox, certificate, transport: transport.clone(), ice };
-        let settings = lobby::Settings { boot: BootId::random().unwrap(), max_viewers };
+        let (hub_, keeper_) = (hub.clone(), keeper.clone());
+        let context = Context { hub: hub_, outbox, certificate, transport: transport.clone(), ice, keeper: keeper_ };
+        let present = lobby::Present::default();
+        let settings = lobby::Settings { name: "Front door".into(), max_viewers, present: present.clone() };
         let lobby = tokio::spawn(lobby::run(settings, context, requests, stop.clone()));
 
-        let signal = Signal::new(move |payload| viewers.publish(payload));
-        let viewers_side = signal.clone();
+        let (challenged, introduced) = (keeper.clone(), keeper.clone());
+        let signal = Signal::sealed(
+            keeper.camera(),
+            Box::new(move |payload| viewers.publish(payload)),
+            Box::new(move || challenged.challenge()),
+            Box::new(move |key| sealed::introduce(&introduced, key)),
+        );
+        let (viewers_side, (copy, _)) = (signal.clone(), broadcast::channel(1024));
+        let copies = copy.clone();
         let dispatcher = tokio::spawn(async move {
             while let Some(Said { to, payload }) = said.recv().await {
                 if let Some(to) = to {
-                    viewers_side.deliver(to, serde_json::from_slice(&payload).unwrap());
+                    viewers_side.hear(to, &payload);
+                    // Nobody else may listen.
+                    let _ = copies.send((to, payload));
                 }
             }
         });
-        Self { hub, replay, transport, signal, stop, lobby, dispatcher }
+        Self { hub, replay, transport, keeper, present, signal, copy, stop, lobby, dispatcher }
     }
 
     pub fn signal(&self) -> Arc<Signal> {
         self.signal.clone()
+    }
+
+    /// What is said to viewers of another process.
+    pub fn said(&self) -> broadcast::Receiver<(ViewerId, Vec<u8>)> {
+        self.copy.subscribe()
     }
 
     /// Stops as the daemon does.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lunette::signal::message::{Candidate, Offer, Request};
-use lunette::trust::{SessionId, ViewerId};
-use serde_json::Value;
+use lunette::trust::{Binding, Fingerprint, SessionId, Side, ViewerId};
+use serde_json::{Value, json};
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::channel::ChannelId;
 use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid};
@@ -133,6 +133,12 @@ pub struct Watcher {
     pub mute: bool,
     /// How often it has restarted.
     pub restarts: u32,
+    /// What it says first on the data channel; `None`: what is right.
+    pub first_word: Option<String>,
+    /// Whether the camera has shown that the connection is its own.
+    pub bound: bool,
+    /// Packets of RTP that came.
+    pub media: u64,
     offer: String,
     pending: Option<SdpPendingOffer>,
     mid: Mid,
@@ -147,17 +153,23 @@ pub struct Watcher {
 impl Watcher {
     /// Makes a viewer, and sends its offer.
     pub async fn join(signal: Arc<Signal>) -> Self {
-        let mut watcher = Self::new(signal, ViewerId::random().unwrap()).await;
+        let mut watcher = Self::new(signal).await;
         watcher.offer();
         watcher
     }
 
-    pub async fn new(signal: Arc<Signal>, id: ViewerId) -> Self {
-        Self::at("127.0.0.1", signal, id).await
+    pub async fn new(signal: Arc<Signal>) -> Self {
+        Self::at("127.0.0.1", signal).await
     }
 
     /// A viewer with this address.
-    pub async fn at(ip: &str, signal: Arc<Signal>, id: ViewerId) -> Self {
+    pub async fn at(ip: &str, signal: Arc<Signal>) -> Self {
+        let id = signal.paired();
+        Self::known_as(id, ip, signal).await
+    }
+
+    /// A viewer with this id, which may be a stranger's.
+    pub async fn known_as(id: ViewerId, ip: &str, signal: Arc<Signal>) -> Self {
         str0m::crypto::from_feature_flags().install_process_default();
         let socket = UdpSocket::bind((ip, 0)).await.unwrap();
         let local = socket.local_addr().unwrap();
@@ -189,6 +201,9 @@ impl Watcher {
             stream: None,
             mute: false,
             restarts: 0,
+            first_word: None,
+            bound: false,
+            media: 0,
             offer: offer.to_sdp_string(),
             pending: Some(pending),
             mid,
@@ -234,7 +249,7 @@ impl Watcher {
     }
 
     pub fn request(&self, request: &Request) {
-        self.signal.publish(&request.to_json(&self.id));
+        self.signal.request(self.id, request);
     }
 
     pub fn bye(&self) {
@@ -257,6 +272,26 @@ impl Watcher {
     pub fn say(&mut self, text: &str) -> bool {
         let Some(mut channel) = self.channel.and_then(|id| self.rtc.channel(id)) else { return false };
         channel.write(false, text.as_bytes()).unwrap()
+    }
+
+    /// What the connection is bound by, and the fingerprints of both sides.
+    pub fn binding(&mut self) -> Option<(Binding, Fingerprint, Fingerprint)> {
+        let binding = self.signal.binding(self.id, self.session)?;
+        let api = self.rtc.direct_api();
+        let viewer = api.local_dtls_fingerprint().bytes.clone().try_into().unwrap();
+        let camera = api.remote_dtls_fingerprint().unwrap().bytes.clone().try_into().unwrap();
+        Some((binding, viewer, camera))
+    }
+
+    /// Shows that the connection is its own.
+    fn bind(&mut self) {
+        if let Some(word) = self.first_word.clone() {
+            // Nothing at all is a word too.
+            let _ = !word.is_empty() && self.say(&word);
+        } else if let Some((binding, viewer, camera)) = self.binding() {
+            let mac = binding.mac(Side::Viewer, &viewer, &camera);
+            assert!(self.say(&json!({"type": "bind", "mac": mac}).to_string()));
+        }
     }
 
     /// The last message of a type that came by signaling.
@@ -336,6 +371,7 @@ impl Watcher {
     fn receive(&mut self, datagram: &[u8], from: SocketAddr) {
         // RFC 7983: 128–191 is RTP or RTCP; RTCP has packet types 192–223 (RFC 5761).
         let media = (128..192).contains(&datagram[0]) && !(192..224).contains(&datagram[1]);
+        self.media += u64::from(media);
         match (self.network)(media) {
             Fate::Lost => return,
             Fate::Late if self.late.is_none() => {
@@ -381,8 +417,20 @@ impl Watcher {
         match event {
             Event::Connected => self.connected = true,
             Event::Closed => self.closed = true,
-            Event::ChannelOpen(id, _) => self.channel = Some(id),
-            Event::ChannelData(data) => self.control.extend(serde_json::from_slice::<Value>(&data.data)),
+            Event::ChannelOpen(id, _) => {
+                self.channel = Some(id);
+                self.bind();
+            }
+            Event::ChannelData(data) => {
+                let message = serde_json::from_slice::<Value>(&data.data).unwrap();
+                if message["type"] == "bind" {
+                    assert!(self.control.is_empty(), "it comes first");
+                    let (binding, viewer, camera) = self.binding().unwrap();
+                    self.bound = binding.check(Side::Camera, &viewer, &camera, message["mac"].as_str().unwrap());
+                    assert!(self.bound, "the camera's word is right");
+                }
+                self.control.push(message);
+            }
             Event::MediaData(data) => {
                 self.count += 1;
                 let delay = (data.ext_vals.play_delay_min, data.ext_vals.play_delay_max);

@@ -72,7 +72,8 @@ impl Server {
 
     /// A page's client.
     pub fn page(&self) -> MqttOptions {
-        let mut options = MqttOptions::new("page", format!("ws://{}/mqtt", self.address), self.address.port());
+        let mut options =
+            MqttOptions::new(format!("{ME}-page"), format!("ws://{}/mqtt", self.address), self.address.port());
         options.set_transport(Transport::Ws).set_max_packet_size(1 << 20, 1 << 20);
         options
     }

@@ -5,7 +5,7 @@ import { createHmac } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Stage, live, open, pictures, start } from '../browser/harness.mjs';
+import { Stage, invitation, live, open, pictures, start } from '../browser/harness.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 export const inside = host => ['nsenter', `--net=/run/netns/${host}`, '--'];
@@ -186,7 +186,7 @@ export class Lab extends Stage {
 
   /** A page that watches the camera. */
   async watch(daemon, browser = this.chromium) {
-    return open(browser, `${this.page}#c=${daemon.camera}&meter=1`);
+    return open(browser, `${this.page}#c=${daemon.camera}${await invitation(browser, this.page, daemon.camera)}&meter=1`);
   }
 }
 

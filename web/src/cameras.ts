@@ -5,9 +5,10 @@ import { isId, isRecord } from './signal/message';
 
 /**
  * `name` is what the user or the link calls it; without one, the camera's own name is shown. `stream` is the one that the
- * user last chose to see; `relay`: only relayed connections to it are wanted.
+ * user last chose to see; `relay`: only relayed connections to it are wanted; `paired`: as whom it knows this browser;
+ * `own`: what it called itself then.
  */
-export interface Camera { id: string; name?: string; broker?: string; stream?: string; relay?: boolean }
+export interface Camera { id: string; name?: string; broker?: string; stream?: string; relay?: boolean; paired?: string; own?: string }
 interface Kept { cameras: Camera[]; hidden: string[] }
 
 const KEY = 'lunette.cameras';
@@ -40,8 +41,16 @@ export class Cameras {
     if (preset && !camera.broker && !camera.name) return this.#store({ hidden: this.#without(camera.id) });
     const name = before?.name ?? camera.name;
     const broker = camera.broker ?? before?.broker;
-    const { stream, relay } = before ?? {};
-    this.#put({ id: camera.id, ...(name && { name }), ...(broker && { broker }), ...(stream && { stream }), ...(relay && { relay }) });
+    const { stream, relay, paired, own } = before ?? {};
+    this.#put({ id: camera.id, ...(name && { name }), ...(broker && { broker }), ...(stream && { stream }), ...(relay && { relay }), ...(paired && { paired }), ...(own && { own }) });
+  }
+
+  /** The camera knows this viewer. */
+  paired(id: string, viewer: string, name = ''): void {
+    const before = this.find(id);
+    const own = cleanName(name) || before?.own;
+    if (!before || (before.paired === viewer && before.own === own)) return;
+    this.#put({ ...(this.#kept.cameras.find((c) => c.id === id) ?? { id }), paired: viewer, ...(own && { own }) });
   }
 
   choose(id: string, stream: string): void {
@@ -99,9 +108,10 @@ export class Cameras {
       for (const c of Array.isArray(m.cameras) ? m.cameras.slice(0, MOST) : []) {
         if (!isRecord(c) || !isId(c.id) || cameras.some((o) => o.id === c.id)) continue;
         const name = typeof c.name === 'string' ? cleanName(c.name) : '';
+        const own = typeof c.own === 'string' ? cleanName(c.own) : '';
         const broker = typeof c.broker === 'string' ? brokerUrl(c.broker, undefined) : undefined;
         const stream = typeof c.stream === 'string' && c.stream.length <= 64 ? c.stream : '';
-        cameras.push({ id: c.id, ...(name && { name }), ...(broker && { broker }), ...(stream && { stream }), ...(c.relay === true && { relay: true }) });
+        cameras.push({ id: c.id, ...(name && { name }), ...(broker && { broker }), ...(stream && { stream }), ...(c.relay === true && { relay: true }), ...(isId(c.paired) && { paired: c.paired }), ...(own && { own }) });
       }
       return { cameras, hidden: (Array.isArray(m.hidden) ? m.hidden : []).filter(isId).slice(0, MOST) };
     } catch {

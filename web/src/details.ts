@@ -5,11 +5,12 @@ import type { Presence } from './presence';
 import type { Numbers } from './signal/control';
 import { median } from './latency';
 import { pathWords, type Sample } from './stats';
+import type { Role } from './trust/grant';
 import { streamName, type Streams } from './streams';
 
 export interface Facts {
   sample: Sample | undefined; numbers: Numbers; note: string; latency: number | undefined; clock: Offset | undefined;
-  presence: Presence; streams: Pick<Streams, 'list' | 'shown' | 'wanted'>; metered: readonly Metered[] | undefined; rtpKnown: boolean;
+  presence: Presence; watching: string; words: string; streams: Pick<Streams, 'list' | 'shown' | 'wanted'>; metered: readonly Metered[] | undefined; rtpKnown: boolean;
 }
 export interface Row { key: string; label: string; value: string; how?: string }
 
@@ -44,15 +45,23 @@ export function rows(f: Facts): Row[] {
   add('encoder', 'Encoder', n.encoder);
   add('source', 'Source', n.source);
   add('viewers', 'Viewers', n.viewers === undefined ? undefined
-    : f.presence.welcome?.viewers === undefined ? String(n.viewers) : `${n.viewers} of ${f.presence.welcome.viewers}`);
+    : f.presence.welcome?.viewers === undefined ? String(n.viewers) : `${n.viewers} of ${f.presence.welcome.viewers}`, f.watching);
   if (s) {
     add('lost', 'Lost on the way', `${s.lost} of ${s.packets + s.lost} packets`);
     add('dropped', 'Left out', `${n.dropped ?? 0} pictures`, 'by the camera, when they would have come too late');
     add('freezes', 'Freezes', String(s.freezes));
   }
   add('version', 'Camera runs', f.presence.version && `Lunette ${f.presence.version}`);
+  add('role', 'You are', f.presence.me && roleWords(f.presence.me.role), f.presence.me?.label && `“${f.presence.me.label}” to this camera`);
+  add('camera-words', 'Camera’s key', f.presence.shown?.words, '`lunette status` on the camera says the same words');
+  add('viewer-words', 'This browser’s', f.words, 'these words stand by its name in the list of who may look');
   add('note', 'Note', n.note || f.note);
   return out;
+}
+
+/** What a role may do. */
+export function roleWords(role: Role): string {
+  return { view: 'Viewer', talk: 'Viewer, may talk', admin: 'Admin', owner: 'Owner' }[role];
 }
 
 function bitrate(kbps: number | undefined): string | undefined {

@@ -23,6 +23,12 @@ export interface Hook {
   readonly frames: readonly Metered[];
   readonly missed: number;
   readonly junk: number;
+  /** who this browser is: its id, and its key in words; the camera's key in words; what it may do there; why it may not */
+  readonly viewer: string;
+  readonly words: string;
+  readonly cameraWords: string | undefined;
+  readonly role: string | undefined;
+  readonly refusal: string | undefined;
   /** ms since the page's start: when the view was opened, when its first picture was shown */
   readonly opened: number | undefined;
   readonly firstPicture: number | undefined;

@@ -3,55 +3,46 @@
  * not even by this page. The viewer id is derived from the public key.
  */
 import { base32 } from './base32';
+import { promised, withStore } from './kept';
+import { nameOf, pointOf } from './trust/crypto';
+import type { Viewer } from './trust/exchange';
 
-export interface Identity { viewer: string; keys: CryptoKeyPair }
+/** `viewer`: its id, as topics and JSON have it */
+export interface Identity extends Viewer { viewer: string }
 
 export async function loadIdentity(): Promise<Identity> {
-  const keys = await keptKeys().catch(() => freshKeys()); // no storage: an identity for as long as the page is open
-  return { viewer: await viewerId(keys.publicKey), keys };
+  const { publicKey, privateKey } = await keptKeys().catch(() => freshKeys()); // no storage: an identity for as long as the page is open
+  const point = await pointOf(publicKey);
+  const id = await nameOf(point);
+  return { viewer: base32(id), id, point, key: privateKey };
 }
 
-/** The first 128 bits of SHA-256 over the uncompressed point, in base32. */
-export async function viewerId(publicKey: CryptoKey): Promise<string> {
-  const point = await crypto.subtle.exportKey('raw', publicKey);
-  const digest = await crypto.subtle.digest('SHA-256', point);
-  return base32(new Uint8Array(digest, 0, 16));
-}
-
-export async function freshKeys(): Promise<CryptoKeyPair> {
-  return crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, false, ['sign', 'verify']);
+/** Asks the browser not to throw the keys away when it runs out of space. It may say no. */
+export async function keepKeys(): Promise<boolean> {
+  try {
+    return (await navigator.storage?.persist?.()) === true;
+  } catch {
+    return false;
+  }
 }
 
 const STORE = 'identity';
 const KEY = 'viewer';
 
+function freshKeys(): Promise<CryptoKeyPair> {
+  return crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, false, ['sign', 'verify']);
+}
+
 async function keptKeys(): Promise<CryptoKeyPair> {
-  const db = await openStore();
-  try {
-    const kept = await promised<unknown>(db.transaction(STORE).objectStore(STORE).get(KEY));
-    if (isKeyPair(kept)) return kept;
-    const fresh = await freshKeys();
+  const kept = await withStore(STORE, 'readonly', (s) => promised<unknown>(s.get(KEY)));
+  if (isKeyPair(kept)) return kept;
+  const fresh = await freshKeys();
+  return withStore(STORE, 'readwrite', async (s) => {
     // Another tab may have been quicker: then its keys are this browser's.
-    const store = db.transaction(STORE, 'readwrite').objectStore(STORE);
-    const theirs = await promised<unknown>(store.get(KEY));
+    const theirs = await promised<unknown>(s.get(KEY));
     if (isKeyPair(theirs)) return theirs;
-    await promised(store.put(fresh, KEY));
+    await promised(s.put(fresh, KEY));
     return fresh;
-  } finally {
-    db.close();
-  }
-}
-
-function openStore(): Promise<IDBDatabase> {
-  const request = indexedDB.open('lunette', 1);
-  request.onupgradeneeded = () => request.result.createObjectStore(STORE);
-  return promised(request);
-}
-
-function promised<T>(request: IDBRequest<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error ?? new Error('IndexedDB'));
   });
 }
 

@@ -1,10 +1,13 @@
 /**
  * The fragment of the page's address: `#c=<camera id>` shows a camera, `&n=<name>` and `&b=<broker>` tell what is needed
- * to add it, `&meter=1` turns the stamp meter on (for tests). A fragment never reaches a server. Pure.
+ * to add it, `&p=<secret>` pairs with it, by an invitation where there is `&g=<grant>`
+ * (`&l=<label>`: what its maker calls who is invited), and `&meter=1` turns the stamp meter
+ * on (for tests). A fragment never reaches a server. Pure.
  */
 import { isId } from './signal/message';
+import { readBase64url } from './trust/bytes';
 
-export interface Link { camera?: string; name?: string; broker?: string; meter: boolean }
+export interface Link { camera?: string; name?: string; broker?: string; secret?: string; grant?: string; label?: string; meter: boolean }
 
 export function parseFragment(hash: string): Link {
   const p = new URLSearchParams(hash.replace(/^#/, ''));
@@ -13,13 +16,19 @@ export function parseFragment(hash: string): Link {
   const broker = brokerUrl(p.get('b') ?? '', undefined);
   const meter = p.get('meter') === '1';
   if (!isId(camera)) return { meter };
-  return { camera, ...(name && { name }), ...(broker && { broker }), meter };
+  const secret = bytes(p.get('p'), 16);
+  const grant = secret && bytes(p.get('g'), 152);
+  const label = secret && cleanName(p.get('l') ?? '');
+  return { camera, ...(name && { name }), ...(broker && { broker }), ...(secret && { secret }), ...(grant && { grant }), ...(label && { label }), meter };
 }
 
 /** `#c=<id>`, and what else is to be kept in it. */
 export function fragment(link: Link): string {
   const p = new URLSearchParams();
   if (link.camera) p.set('c', link.camera);
+  if (link.secret) p.set('p', link.secret);
+  if (link.grant) p.set('g', link.grant);
+  if (link.label) p.set('l', link.label);
   if (link.name) p.set('n', link.name);
   if (link.broker) p.set('b', link.broker);
   if (link.meter) p.set('meter', '1');
@@ -37,8 +46,15 @@ export function parsePasted(pasted: string): Link | undefined {
   return link.camera ? link : undefined;
 }
 
+/** No control characters, none that turns the direction of text, at most 64. */
 export function cleanName(name: string): string {
-  return name.replace(/[\u0000-\u001f\u007f]+/g, ' ').trim().slice(0, 64);
+  const plain = name.replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ').replace(/[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '');
+  return [...plain.trim()].slice(0, 64).join('');
+}
+
+/** What is not base64url of so many bytes stays out. */
+function bytes(text: string | null, length: number): string | undefined {
+  return text !== null && readBase64url(text)?.length === length ? text : undefined;
 }
 
 /** A broker's full ws(s) address; a relative one becomes one of the page's own origin. Undefined when it is none. */

@@ -31,6 +31,8 @@ export type Input =
   | { is: 'picture'; session: string }
   | { is: 'source'; session: string; source: Source }
   | { is: 'farewell'; session: string }
+  /** the channel is not the one that was agreed upon */
+  | { is: 'unbound'; session: string }
   | { is: 'network' }
   | { is: 'restart'; session: string }
   | { is: 'hidden'; hidden: boolean }

@@ -4,6 +4,7 @@
  */
 import { jittered, resendAfter } from './backoff';
 import * as Mends from './mend';
+import { CANNOT, MISUNDERSTOOD, NO_ACCESS, STALE_WAIT, patient } from './refusals';
 import type { Source } from './signal/message';
 import type { Effect, Input, Live, State, Why } from './states';
 
@@ -26,10 +27,6 @@ const SETTLED = 10_000;
 const FAREWELL_WAIT = 2000;
 const TOO_MANY_WAIT = 10_000;
 const HIDDEN_FOR = 300_000;
-
-/** Refusals that asking again cannot mend; those of the first kind can be mended by a new start of the camera. */
-const MISUNDERSTOOD = ['bad_message', 'unknown_type', 'version', 'bad_sdp'];
-const CANNOT = ['no_video', 'no_h264'];
 
 export class Watch {
   state: State = { is: 'waiting', for: 'broker' };
@@ -138,11 +135,13 @@ export class Watch {
         if (mine) this.#ended(input.reason, input.text, now);
         break;
       case 'refused':
-        if (s.is === 'asking' && input.re === 'offer' && (mine || input.session === undefined)) {
+        if (input.reason === 'stale' || input.reason === 'busy') this.#sealAnew(input.reason, mine, now);
+        else if (s.is === 'asking' && input.re === 'offer' && (mine || input.session === undefined)) {
           this.#refused(input.reason, input.text, now);
         } else if (mine && s.is === 'live' && s.mend?.step === 'asking' && input.re === 'offer') {
           // Not by this session any more, then by a new one.
-          if (!patient(input)) this.#lose(now, { reason: 'lost', text: '' });
+          if (NO_ACCESS.includes(input.reason)) this.#stop(input.reason, input.text, false);
+          else if (!patient(input)) this.#lose(now, { reason: 'lost', text: '' });
           else this.state = { ...s, mend: { ...s.mend, next: now + TOO_MANY_WAIT } };
         }
         break;
@@ -163,6 +162,9 @@ export class Watch {
         if (!mine || s.is === 'pausing') break;
         if (s.is === 'live' && input.source.state === 'live' && this.source?.state !== 'live') s.lastMedia = now;
         this.source = input.source;
+        break;
+      case 'unbound':
+        if (mine) this.#stop('binding', '', true);
         break;
       case 'farewell':
         // `end` says why; it goes another way and may come a little later.
@@ -193,6 +195,7 @@ export class Watch {
   }
 
   #heard(input: Extract<Input, { is: 'presence' }>, now: number): void {
+    const back = input.online === true && this.#online !== true;
     this.#online = input.online;
     this.#fresh = input.fresh;
     const restarted = input.online === true && this.#sessionBoot !== undefined && input.boot !== this.#sessionBoot;
@@ -204,6 +207,7 @@ export class Watch {
       this.#begin(now);
     } else if (s.is === 'waiting' || (s.is === 'pausing' && restarted)) this.#begin(now);
     else if (s.is === 'stopped' && restarted && MISUNDERSTOOD.includes(s.why.reason)) this.#begin(now);
+    else if (s.is === 'stopped' && back && NO_ACCESS.includes(s.why.reason)) this.#begin(now);
     else if (s.is === 'live' && s.mend && input.online === false) {
       const { mend: _, ...rest } = s;
       this.state = rest;
@@ -341,12 +345,20 @@ export class Watch {
       this.#gone = this.#sessionBoot;
       this.#tries = 0;
       this.#begin(now);
-    } else if (reason === 'replaced') this.#stop('replaced', text, false);
+    } else if (reason === 'replaced' || reason === 'binding' || NO_ACCESS.includes(reason)) this.#stop(reason, text, false);
     else if (this.state.is !== 'pausing') this.#lose(now, { reason, text }, reason === 'lost' ? 0 : 1);
   }
 
+  /** The request was not taken for what it was sealed with: it is due again, soon. */
+  #sealAnew(reason: string, mine: boolean, now: number): void {
+    const s = this.state;
+    const next = now + (reason === 'stale' ? STALE_WAIT : TOO_MANY_WAIT);
+    if (mine && s.is === 'asking') this.state = { ...s, next };
+    else if (mine && s.is === 'live' && s.mend?.step === 'asking') this.state = { ...s, mend: { ...s.mend, next } };
+  }
+
   #refused(reason: string, text: string, now: number): void {
-    if (MISUNDERSTOOD.includes(reason) || CANNOT.includes(reason)) this.#stop(reason, text, false);
+    if (MISUNDERSTOOD.includes(reason) || CANNOT.includes(reason) || NO_ACCESS.includes(reason)) this.#stop(reason, text, false);
     // The next offer leaves the choice of the stream to the camera: nothing to wait for.
     else if (reason === 'unknown_stream') this.#lose(now, { reason, text });
     else this.#lose(now, { reason, text }, 1, patient({ reason }) ? TOO_MANY_WAIT : 0);
@@ -383,9 +395,4 @@ export class Watch {
 /** Has a restart found a way by which nothing comes all the same? */
 function found(s: Live, mend: Mends.Mend, now: number): boolean {
   return mend.step === 'answered' && s.shaky === undefined && now - mend.at >= NO_MEDIA_FOR;
-}
-
-/** Is this a refusal that says when to come back? */
-function patient(why: { reason: string }): boolean {
-  return why.reason === 'full' || why.reason === 'too_many';
 }

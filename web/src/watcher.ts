@@ -7,7 +7,10 @@ import { h264Codecs, Peer } from './peer';
 import { wantsWelcome } from './presence';
 import type { Roster } from './roster';
 import type { ControlFromCamera, Numbers } from './signal/control';
+import type { Talk } from './line';
 import { bye, candidate, offer, type Candidate, type FromCamera, type IceServer } from './signal/message';
+import { fingerprintIn } from './trust/binding';
+import type { RefusalReason } from './trust/refusal';
 import type { Sample } from './stats';
 import { Streams } from './streams';
 import { Watch, type Effect, type Input } from './watch';
@@ -39,6 +42,8 @@ class Session {
   closed = false;
   /** the last ICE restart that was offered */
   restart = 0;
+  /** each offer opens an exchange; the newest is the one that is answered */
+  talks: Talk[] = [];
 
   constructor(readonly id: string, readonly stream: string | undefined, public ways: Ways, peer: (session: Session) => Peer) {
     this.peer = peer(this);
@@ -53,6 +58,7 @@ export class Watcher {
   rtpKnown = 'requestVideoFrameCallback' in HTMLVideoElement.prototype;
   #counts = { answers: 0, candidatesIn: 0, candidatesOut: 0, pongs: 0 };
   #session: Session | undefined;
+  #past: Session | undefined; // the one before: why it ended may be told a little later
   #timer: ReturnType<typeof setInterval>;
   #frameCallback = 0;
   #up = false;
@@ -85,37 +91,49 @@ export class Watcher {
     const p = this.roster.presence(this.camera);
     const up = this.roster.broker(this.camera).is === 'up';
     this.streams.listed(p.streams);
-    const presence: Input = { is: 'presence', online: p.online, boot: p.boot, fresh: !wantsWelcome(p, Date.now()) };
+    const online = p.refusal ? undefined : p.online; // whatever it says to others
+    const presence: Input = { is: 'presence', online, boot: p.boot, fresh: !wantsWelcome(p, Date.now()) };
     this.#handle(presence);
     if (up !== this.#up) this.#handle({ is: 'broker', up });
     this.#up = up;
   }
 
-  heard(m: FromCamera): void {
+  /** The camera said so, in an exchange of this session; all else is of no interest. */
+  heard(m: FromCamera, talk: Talk): void {
+    const s = this.#session;
+    const { id, talks } = this.#past ?? {};
+    if (m.type === 'end' && m.session === id && talks?.includes(talk)) {
+      return this.#handle({ is: 'end', session: id, reason: m.reason, text: m.text });
+    }
+    if (!s?.talks.includes(talk) || ('session' in m && m.session !== undefined && m.session !== s.id)) return;
     switch (m.type) {
       case 'answer':
-        if (m.session === this.#session?.id) this.#session.note = m.note ?? '';
-        if (m.session === this.#session?.id) this.#session.ways.described(m.sdp, 'camera');
+        if (talk !== s.talks.at(-1) || !fingerprintIn(m.sdp)) return;
+        if (m.restart === undefined && talk.exchange?.kbind) s.peer.bind(talk.exchange.kbind);
+        s.note = m.note ?? '';
+        s.ways.described(m.sdp, 'camera');
         this.#counts.answers++;
         return this.#handle({ is: 'answer', session: m.session, sdp: m.sdp, ...(m.restart !== undefined && { restart: m.restart }) });
       case 'candidate':
         this.#counts.candidatesIn++;
-        if (m.session === this.#session?.id) {
-          this.#session.ways.told(m.candidate, 'camera');
-          this.#session.peer.candidate(m.candidate);
-        }
-        return;
+        s.ways.told(m.candidate, 'camera');
+        return s.peer.candidate(m.candidate);
       case 'restart': return this.#handle({ is: 'restart', session: m.session });
       case 'ice':
-        if (m.session !== this.#session?.id) return;
         this.#ice = m.ice;
-        this.#session.peer.configure(m.ice, this.relayOnly);
-        return;
+        return s.peer.configure(m.ice, this.relayOnly);
       case 'end': return this.#handle({ is: 'end', session: m.session, reason: m.reason, text: m.text });
       case 'refused':
-        if (m.reason === 'unknown_stream' && m.session !== undefined && m.session === this.#session?.id) this.streams.refuse();
-        return this.#handle({ is: 'refused', re: m.re, session: m.session, reason: m.reason, text: m.text });
+        if (talk !== s.talks.at(-1)) return;
+        if (m.reason === 'unknown_stream') this.streams.refuse();
+        return this.#handle({ is: 'refused', re: m.re, session: s.id, reason: m.reason, text: m.text });
     }
+  }
+
+  /** The camera did not open what was sealed for it. */
+  refused(reason: RefusalReason, talk: Talk): void {
+    const s = this.#session;
+    if (s && talk === s.talks.at(-1)) this.#handle({ is: 'refused', re: 'offer', session: s.id, reason, text: '' });
   }
 
   network(): void {
@@ -147,9 +165,10 @@ export class Watcher {
 
   /** `closing`: the page itself goes, so what has to be said is said at once. */
   leave(closing: boolean): void {
-    const session = this.watch.session;
-    if (closing && session) this.roster.lastWords(this.camera, bye(this.roster.viewer, session));
+    const talk = this.#session?.talks.at(-1);
+    if (closing && talk) this.roster.lastWord(this.camera, talk);
     this.#handle({ is: 'leave' });
+    this.#forgetPast();
     clearInterval(this.#timer);
     if (this.#frameCallback) this.video.cancelVideoFrameCallback(this.#frameCallback);
     this.video.srcObject = null;
@@ -203,10 +222,15 @@ export class Watcher {
       if (e.do === 'open') this.#open(e.session);
       else if (e.do === 'bye') {
         s?.peer.send({ type: 'bye' });
-        this.roster.send(this.camera, bye(this.roster.viewer, e.session));
+        const talk = s?.talks.at(-1);
+        if (talk) this.roster.say(this.camera, talk, bye(e.session));
       } else if (!s || s.id !== e.session) continue;
       else if (e.do === 'offer') {
-        if (this.roster.send(this.camera, offer(this.roster.viewer, s.id, e.sdp, s.stream, e.restart))) s.offered = true;
+        const talk = this.roster.open(this.camera, offer(s.id, e.sdp, s.stream, e.restart));
+        if (talk) {
+          s.talks.push(talk);
+          s.offered = true;
+        }
       } else if (e.do === 'restart') {
         this.roster.doubt(this.camera); // it may have lost its way, too
         this.#restart(s, e.restart);
@@ -215,6 +239,8 @@ export class Watcher {
       else if (e.do === 'key') s.peer.send({ type: 'key' });
       else if (e.do === 'close') {
         s.closed = true;
+        this.#forgetPast();
+        this.#past = s;
         this.#ways = s.ways;
         this.on.closing();
         s.peer.close();
@@ -240,7 +266,13 @@ export class Watcher {
     }));
   }
 
+  #forgetPast(): void {
+    for (const talk of this.#past?.talks ?? []) this.roster.endTalk(this.camera, talk);
+    this.#past = undefined;
+  }
+
   #open(id: string): void {
+    this.#forgetPast();
     this.#ice = undefined;
     const ice = this.#servers();
     const ways = new Ways(ice, this.relayOnly);
@@ -258,6 +290,8 @@ export class Watcher {
         this.video.play().catch(() => {}); // muted: only a power saver or a closed page says no
       },
       control: (m) => this.#control(s, m),
+      unbound: () => this.#handle({ is: 'unbound', session: id }),
+      silent: () => this.#handle({ is: 'broken', session: id, text: 'The camera did not say who it is.' }),
     })));
     this.#try(s, s.peer.offer().then((sdp) => s.closed || this.#handle({ is: 'offered', session: id, sdp })));
   }
@@ -267,7 +301,8 @@ export class Watcher {
   }
 
   #sendCandidate(s: Session, c: Candidate): void {
-    if (this.roster.send(this.camera, candidate(this.roster.viewer, s.id, c))) this.#counts.candidatesOut++;
+    const talk = s.talks.at(-1);
+    if (talk && this.roster.say(this.camera, talk, candidate(s.id, c))) this.#counts.candidatesOut++;
   }
 
   #control(s: Session, m: ControlFromCamera): void {
@@ -282,7 +317,7 @@ export class Watcher {
       this.streams.heard(m.id, m.text, performance.now());
       if (this.streams.chosen !== undefined && this.streams.chosen !== before) this.on.chose(this.streams.chosen);
       this.on.change();
-    } else {
+    } else if (m.type === 'stats') {
       s.numbers = m.numbers;
       this.streams.counted(m.numbers.stream);
       if (m.numbers.rtp !== undefined && m.numbers.wall !== undefined) s.latency.reference(m.numbers.rtp, m.numbers.wall);

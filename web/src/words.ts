@@ -1,4 +1,5 @@
 /** What the page says about the state of things, in plain words. Pure. */
+import { noAccess, refusedFor } from './access';
 import type { Presence } from './presence';
 import type { BrokerState } from './signal/broker';
 import type { State, Why } from './watch';
@@ -11,11 +12,15 @@ export interface Words {
   tone: 'live' | 'busy' | 'wait' | 'bad';
   /** offer a button to try again */
   again?: boolean;
+  /** and one to paste a link that lets this browser in */
+  link?: boolean;
 }
 
 export interface Scene { state: State; broker: BrokerState; presence: Presence; source: Source | undefined; now: number;
   /** why this side found no way, when there is something to tell */
-  ways?: string | undefined }
+  ways?: string | undefined;
+  /** it was paired with a key that this browser does not have any more */
+  lost?: boolean }
 
 /** A connection takes a second or two; after so long it is time to say what is missing. */
 const LONG = 7000;
@@ -25,7 +30,9 @@ export const NO_H264_MORE = 'Try Chrome, Edge or Safari. Firefox needs its OpenH
   + 'some minutes after it is first started.';
 
 /** Of the live view. */
-export function describe({ state, broker, presence, source, now, ways }: Scene): Words {
+export function describe({ state, broker, presence, source, now, ways, lost = false }: Scene): Words {
+  const none = noAccess(presence, lost);
+  if (none && (state.is === 'stopped' || (state.is === 'waiting' && state.for !== 'broker' && presence.online !== false))) return none;
   switch (state.is) {
     case 'left': return { title: '', tone: 'wait' };
     case 'asleep': return { title: 'Paused', more: 'The page was out of sight.', tone: 'wait' };
@@ -56,7 +63,7 @@ export function describe({ state, broker, presence, source, now, ways }: Scene):
       const why = reason === 'failed' && !twice ? [text, ways].filter(Boolean).join(' ') : text;
       return { ...because(state.why), more: join(why, s > 0 ? `Trying again in ${s} s.` : 'Trying again…'), again: true };
     }
-    case 'stopped': return { ...because(state.why), ...stopped(state.why), again: state.why.reason !== 'unsupported' };
+    case 'stopped': return refusedFor(state.why.reason, lost) ?? { ...because(state.why), ...stopped(state.why), again: state.why.reason !== 'unsupported' };
   }
 }
 
@@ -121,12 +128,16 @@ function stopped(why: Why): { more: string } {
 }
 
 /** Of a card in the list: one or two words, and a line. */
-export function badge(broker: BrokerState, p: Presence, now: number): { state: string; word: string; line: string } {
+export function badge(broker: BrokerState, p: Presence, now: number, lost = false): { state: string; word: string; line: string } {
   if (p.denied) return { state: 'denied', word: 'No access', line: 'The broker does not let you see it' };
   if (broker.is === 'login') return { state: 'login', word: 'Sign in', line: 'Its broker asks who you are' };
   if (broker.is === 'blocked') return { state: 'down', word: 'No broker', line: broker.text };
   if (broker.is === 'down') return { state: 'down', word: 'No broker', line: brokerWords(broker, now).more ?? '' };
   if (broker.is !== 'up') return { state: 'unknown', word: 'Connecting', line: '' };
+  const none = p.online !== false && noAccess(p, lost);
+  if (none && p.pairing?.is === 'asking') return { state: 'starting', word: 'Pairing', line: '' };
+  if (none) return { state: 'denied', word: p.refusal === 'not_paired' || p.pairing ? 'Not paired' : 'No access', line: none.title };
+  if (p.online === undefined && p.shown) return { state: 'unknown', word: 'Asking', line: '' };
   if (p.online === undefined) return { state: 'unknown', word: 'Not seen', line: 'Nothing heard of it yet' };
   if (!p.online) {
     return { state: 'offline', word: 'Offline', line: p.offlineSince === undefined ? 'Not at its broker now' : `Since ${clock(p.offlineSince)}` };

@@ -1,7 +1,7 @@
 /** The golden messages that the daemon's tests read too. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { bye, candidate, hello, MESSAGE_MAX, offer, parse } from '../src/signal/message';
+import { bye, candidate, hello, MESSAGE_MAX, offer, pair, parse, rename, revoke, viewers } from '../src/signal/message';
 import { publishPacket } from '../src/signal/broker';
 import { parseControl, type ControlToCamera } from '../src/signal/control';
 
@@ -10,6 +10,7 @@ const json = (path: string): unknown => JSON.parse(readFileSync(golden(path), 'u
 const bytes = (x: unknown): Uint8Array => new TextEncoder().encode(typeof x === 'string' ? x : JSON.stringify(x));
 
 const VIEWER = 'abcdefghijklmnopqrstuvwxyz';
+const OTHER = 'bcdefghijklmnopqrstuvwxyza';
 const SESSION = '234567abcdefghijklmnopqrst';
 
 describe('what a camera sends', () => {
@@ -22,16 +23,18 @@ describe('what a camera sends', () => {
 
 describe('what a viewer sends', () => {
   const built: Record<string, object> = {
-    'hello.json': hello(VIEWER),
-    'offer.json': offer(VIEWER, SESSION, 'v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n', 'main'),
-    'offer-low.json': offer(VIEWER, SESSION, 'v=0\r\n', 'low'),
-    'offer-default-stream.json': offer(VIEWER, SESSION, 'v=0\r\n'),
-    'offer-restart.json': offer(VIEWER, SESSION, 'v=0\r\n', undefined, 2),
-    'candidate.json': candidate(VIEWER, SESSION, {
+    'hello.json': hello(),
+    'offer.json': offer(SESSION, 'v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n', 'main'),
+    'offer-low.json': offer(SESSION, 'v=0\r\n', 'low'),
+    'offer-default-stream.json': offer(SESSION, 'v=0\r\n'),
+    'offer-restart.json': offer(SESSION, 'v=0\r\n', undefined, 2),
+    'candidate.json': candidate(SESSION, {
       candidate: 'candidate:1 1 udp 2130706431 192.0.2.2 50000 typ host', sdpMid: '0', sdpMLineIndex: 0,
     }),
-    'candidate-end.json': candidate(VIEWER, SESSION, null),
-    'bye.json': bye(VIEWER, SESSION),
+    'candidate-end.json': candidate(SESSION, null),
+    'bye.json': bye(SESSION),
+    'pair.json': pair('AAECAwQFBgcICQoLDA0ODw', 'Anna\'s phone'), 'pair-grant.json': pair('AAECAwQFBgcICQoLDA0ODw', 'Anna\'s phone', 'TFVOAQ'),
+    'viewers.json': viewers(), 'revoke.json': revoke(OTHER), 'rename.json': rename(OTHER, 'Kitchen tablet'),
   };
   it('is built by this page, every kind of it', () => {
     expect(readdirSync(golden('viewer/')).sort()).toEqual(Object.keys(built).sort());
@@ -47,7 +50,7 @@ describe('junk', () => {
     expect(parse(bytes(raw))).toBeUndefined();
   });
   it.each([
-    '', 'null', '7', '"x"', '[]', '{}', '{"v":1}', '{"v":2,"type":"event","event":"x"}', '{"v":1,"type":"status"}',
+    '', 'null', '7', '"x"', '[]', '{}', '{"v":1}', '{"v":2,"type":"done","re":"x"}', '{"v":1,"type":"paired","role":"king"}', '{"v":1,"type":"viewers"}', '{"v":1,"type":"status"}',
     '{"v":1,"type":"status","online":true,"boot":"short"}', '{"v":1,"type":"status","online":1,"boot":"aaaaaaaaaaaaaaaaaaaaaaaaaa"}',
     `{"v":1,"type":"answer","session":"${SESSION}"}`, `{"v":1,"type":"answer","session":"${SESSION}","sdp":{}}`,
     `{"v":1,"type":"candidate","session":"${SESSION}"}`, `{"v":1,"type":"candidate","session":"${SESSION}","candidate":"x"}`,
@@ -56,7 +59,7 @@ describe('junk', () => {
   ])('%s is refused', (raw) => expect(parse(bytes(raw))).toBeUndefined());
 
   it('is refused when it is too long or no UTF-8', () => {
-    const long = (n: number): Uint8Array => bytes({ v: 1, type: 'event', event: 'x', text: 'y'.repeat(n) });
+    const long = (n: number): Uint8Array => bytes({ v: 1, type: 'refused', re: 'offer', reason: 'x', text: 'y'.repeat(n) });
     expect(parse(long(100))).toBeDefined();
     expect(parse(long(MESSAGE_MAX))).toBeUndefined();
     expect(parse(Uint8Array.of(0x22, 0xff, 0x22))).toBeUndefined();
@@ -87,7 +90,7 @@ describe('junk', () => {
 
 describe('the data channel', () => {
   const spoken: Record<string, ControlToCamera> = {
-    'ping.json': { type: 'ping', id: 7, t: 1234.5 }, 'key.json': { type: 'key' },
+    'bind.json': { type: 'bind', mac: 'AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8' }, 'ping.json': { type: 'ping', id: 7, t: 1234.5 }, 'key.json': { type: 'key' },
     'stream.json': { type: 'stream', id: 'low' }, 'bye.json': { type: 'bye' },
   };
   it('carries what this page says, every kind of it', () => {
@@ -113,8 +116,8 @@ describe('the data channel', () => {
 
 describe('last words', () => {
   it('are a PUBLISH as MQTT 3.1.1 has it', () => {
-    expect([...publishPacket('a/b', {})]).toEqual([0x30, 7, 0, 3, 0x61, 0x2f, 0x62, 0x7b, 0x7d]);
-    const long = publishPacket('t', { x: 'y'.repeat(200) });
+    expect([...publishPacket('a/b', bytes({}))]).toEqual([0x30, 7, 0, 3, 0x61, 0x2f, 0x62, 0x7b, 0x7d]);
+    const long = publishPacket('t', bytes({ x: 'y'.repeat(200) }));
     expect([...long.slice(0, 5)]).toEqual([0x30, 0x80 | (211 & 127), 1, 0, 1]);
     expect(long).toHaveLength(3 + 211);
   });

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { Cameras } from '../src/cameras';
 import { parseConfig } from '../src/config';
 import { brokerUrl, fragment, parseFragment, parsePasted } from '../src/link';
-import { heardEvent, heardStatus, heardWelcome, reconnected, unseen, wantsWelcome } from '../src/presence';
+import { heardChallenge, heardLocked, heardRefusal, heardStatus, heardWelcome, reconnected, unrefused, unseen, wantsWelcome } from '../src/presence';
 import type { Status } from '../src/signal/message';
 import { badge, describe as say, type Scene } from '../src/words';
 
@@ -136,17 +136,33 @@ describe('presence', () => {
   it('wants a welcome for each start, and a new one after ten minutes', () => {
     let p = unseen();
     expect(wantsWelcome(p, 0)).toBe(false);
+    p = heardChallenge(p, 1, 'words');
+    expect(wantsWelcome(p, 0)).toBe(true);
+    expect(wantsWelcome(heardStatus(p, off(A), 0), 0), 'of one that is not there').toBe(false);
     p = heardStatus(p, on(A), 0);
     expect(wantsWelcome(p, 0)).toBe(true);
     p = heardWelcome(p, { type: 'welcome', boot: A, ice: [] }, 0);
     expect([wantsWelcome(p, 599_999), wantsWelcome(p, 600_000)]).toEqual([false, true]);
     expect(wantsWelcome(heardStatus(p, on(B), 1), 1)).toBe(true);
   });
-  it('takes events as news and ignores the unknown', () => {
-    const p = heardEvent(heardStatus(unseen(), on(A), 0), { type: 'event', event: 'camera_lost', text: 'unplugged' });
-    expect(p.source).toEqual({ state: 'lost', text: 'unplugged' });
-    expect(heardEvent(p, { type: 'event', event: 'camera_back', text: '' }).source?.state).toBe('idle');
-    expect(heardEvent(p, { type: 'event', event: 'moon', text: '' })).toBe(p);
+  it('asks nothing more of a camera that refused, until something is different', () => {
+    const p = heardRefusal(heardChallenge(unseen(), 1, 'words'), 'not_paired');
+    expect(wantsWelcome(p, 0)).toBe(false);
+    expect(wantsWelcome(heardChallenge(p, 1, 'words'), 0)).toBe(false);
+    expect(wantsWelcome(heardChallenge(p, 2, 'words'), 0), 'it was started anew').toBe(true);
+    expect(wantsWelcome(reconnected(p), 0)).toBe(true);
+    expect(wantsWelcome(unrefused(p), 0)).toBe(true);
+    expect(wantsWelcome({ ...p, refusal: 'revoked' }, 0)).toBe(false);
+    expect(wantsWelcome({ ...unrefused(p), pairing: { is: 'asking' } }, 0)).toBe(false);
+  });
+  it('wants another key when it cannot read the status', () => {
+    let p = heardWelcome(heardChallenge(unseen(), 1, 'words'), { type: 'welcome', boot: A, ice: [], role: 'view', label: 'x' }, 0);
+    expect(p.me).toEqual({ role: 'view', label: 'x' });
+    expect(wantsWelcome(p, 1)).toBe(false);
+    p = heardLocked(p);
+    expect(wantsWelcome(p, 1)).toBe(true);
+    expect(wantsWelcome(heardLocked(heardStatus(p, off(A), 1)), 1), 'it was away, and is back').toBe(true);
+    expect(wantsWelcome(heardStatus(p, on(A), 1), 1)).toBe(false);
   });
 });
 

@@ -194,7 +194,7 @@ describe('the choices', () => {
 
 describe('the details', () => {
   const facts = (s: Streams, numbers = {}): Record<string, string> => Object.fromEntries(rows({
-    sample: undefined, numbers, note: '', latency: undefined, clock: undefined, presence: unseen(), streams: s,
+    sample: undefined, numbers, note: '', latency: undefined, clock: undefined, presence: unseen(), watching: '', words: '', streams: s,
     metered: undefined, rtpKnown: true,
   }).map((r) => [r.key, r.how ? `${r.value} (${r.how})` : r.value]));
 

@@ -413,3 +413,33 @@ it('whatever happens: one session at a time, each closed once, and no offer with
     expect(open).toBeUndefined();
   }
 });
+
+describe('who may not look', () => {
+  it('is told, and does not ask again by itself', () => {
+    for (const reason of ['not_paired', 'revoked', 'expired', 'clock']) {
+      const s = new Scene().ready().to('asking').in({ is: 'refused', re: 'offer', session: 's1', reason, text: '' });
+      expect(s.watch.state).toEqual({ is: 'stopped', why: { reason, text: '' } });
+      expect(s.pass(120_000).does).toEqual([]);
+    }
+    const s = new Scene().live().in({ is: 'end', session: 's1', reason: 'revoked', text: 'x' });
+    expect(s.watch.state).toEqual({ is: 'stopped', why: { reason: 'revoked', text: 'x' } });
+    expect(s.presence(true).does, 'what others are told').toEqual([]);
+    expect(s.presence(undefined).presence(true).does, 'it is known again').toEqual(['open s2']);
+  });
+  it('and nothing is shown by a channel that is not bound', () => {
+    const s = new Scene().ready().to('live').in({ is: 'unbound', session: 's1' });
+    expect(s.watch.state).toEqual({ is: 'stopped', why: { reason: 'binding', text: '' } });
+    expect(s.does).toEqual(['bye s1', 'close s1']);
+  });
+  it('seals anew what came too late, once a second', () => {
+    const s = new Scene().ready().to('asking');
+    for (let n = 0; n < 3; n++) {
+      expect(s.in({ is: 'refused', re: 'offer', session: 's1', reason: 'stale', text: '' }).does).toEqual([]);
+      expect(s.pass(750).does).toEqual([]);
+      expect(s.pass(250).does).toEqual(['offer s1', 'candidates s1']);
+    }
+    s.in({ is: 'refused', re: 'offer', session: 's1', reason: 'busy', text: '' });
+    expect(s.pass(9750).does).toEqual([]);
+    expect(s.pass(250).does).toEqual(['offer s1', 'candidates s1']);
+  });
+});

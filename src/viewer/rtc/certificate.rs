@@ -44,6 +44,19 @@ impl Certificate {
         Self(certificate)
     }
 
+    /// SHA-256 over it, as it is shown in a handshake.
+    ///
+    /// # Errors
+    /// When the library does not tell it.
+    pub fn fingerprint(&self) -> Result<[u8; 32], RtcError> {
+        let doing = doing("reading the DTLS certificate's fingerprint");
+        let provider = crypto::default_provider().map_err(|e| doing(e.to_string()))?;
+        let fingerprints = self.0.get_fingerprints(provider.crypto()).map_err(|e| doing(e.to_string()))?;
+        let hex = |text: &str| data_encoding::HEXLOWER_PERMISSIVE.decode(text.replace(':', "").as_bytes()).ok();
+        let sha256 = fingerprints.iter().find(|f| f.algorithm.eq_ignore_ascii_case("sha-256"));
+        sha256.and_then(|f| hex(&f.value)?.try_into().ok()).ok_or_else(|| doing("there is no SHA-256".into()))
+    }
+
     /// Key and certificate as text, to be kept secret.
     ///
     /// # Errors

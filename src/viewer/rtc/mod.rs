@@ -19,6 +19,7 @@ use std::sync::atomic::AtomicU8;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, watch};
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
@@ -127,6 +128,15 @@ pub struct Settings<'a> {
     pub rate: Bitrate,
 }
 
+/// SHA-256 over the certificates of a DTLS handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fingerprints {
+    /// The one that the viewer showed.
+    pub viewer: [u8; 32],
+    /// Ours.
+    pub camera: [u8; 32],
+}
+
 /// A connection to one viewer.
 pub struct Peer {
     connection: Arc<dyn PeerConnection>,
@@ -135,6 +145,8 @@ pub struct Peer {
     servers: Servers,
     said: Mutex<path::Viewer>,
     control: Control,
+    /// SHA-256 of our certificate.
+    fingerprint: [u8; 32],
     payload_type: u8,
     ssrc: u32,
     timestamp_offset: u32,
@@ -205,6 +217,7 @@ impl Peer {
             line,
             servers: settings.servers.clone(),
             said: Mutex::default(),
+            fingerprint: settings.certificate.fingerprint()?,
             payload_type: settings.choice.payload_type,
             ssrc,
             timestamp_offset: word(4),
@@ -263,6 +276,13 @@ impl Peer {
             ..RTCIceCandidateInit::default()
         };
         self.connection.add_ice_candidate(init).await.map_err(doing("adding a candidate"))
+    }
+
+    /// The certificates of the DTLS handshake; `None`: there was none yet, or it was without the viewer's.
+    pub async fn fingerprints(&self) -> Option<Fingerprints> {
+        let transport = self.connection.sctp().await?.transport();
+        let shown = transport.get_remote_certificates().await.ok()?;
+        Some(Fingerprints { viewer: Sha256::digest(shown.first()?).into(), camera: self.fingerprint })
     }
 
     /// Which way pictures go; `None`: none went yet.

@@ -45,6 +45,18 @@ impl Path {
         !matches!(self, Self::Direct | Self::Nat)
     }
 
+    /// As in messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Nat => "nat",
+            Self::RelayUdp => "relay-udp",
+            Self::RelayTcp => "relay-tcp",
+            Self::RelayTls => "relay-tls",
+            Self::Relay => "relay",
+        }
+    }
+
     /// For people.
     pub const fn text(self) -> &'static str {
         match self {

@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { Stage, binary, live, pictures, start, watch } from '../harness.mjs';
+import { Stage, binary, live, pairsBy, pictures, start, watch } from '../harness.mjs';
 
 const vm = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../v4l2');
 const out = process.env.V4L2_OUT;
@@ -29,6 +29,12 @@ before(async () => {
   for (const name of ['usb', 'vivid', 'hardware']) {
     [, cameras[name]] = await guest.says(new RegExp(`^${name}: .*camera id (\\w{26})`), { timeout: 60_000 });
     await guest.says(new RegExp(`^${name}: .*connected to the broker`), { timeout: 60_000 });
+    pairsBy(cameras[name], async () => {
+      const from = guest.lines.length;
+      hand(`pair-${name}`);
+      const [, secret] = await guest.says(new RegExp(`^pair-${name}: .*[#&]p=([\\w-]{22})`), { from, timeout: 60_000 });
+      return secret;
+    });
   }
   link = await stage.host({
     broker: `ws://10.77.0.1:${broker.ws}`,

@@ -5,7 +5,7 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { Stage, live, pictures, watch } from '../harness.mjs';
+import { Stage, live, pairsBy, pictures, watch } from '../harness.mjs';
 import { Machine, PATIENCE } from './machine.mjs';
 
 const { VM_IMAGE: image, VM_DEB: deb, VM_LOG: folder } = process.env;
@@ -28,6 +28,14 @@ const install = async file => {
   await machine.ok('cat >/tmp/lunette.deb', { input: file });
   return machine.ok('DEBIAN_FRONTEND=noninteractive dpkg -i --force-confdef --force-confold /tmp/lunette.deb 2>&1');
 };
+
+/** Asks for a link that lets somebody in; the camera that it names can be watched from then on. */
+async function pairable(place = '') {
+  const ask = async () => (await machine.ok(`lunette pair${place}`)).match(/#c=([a-z2-7]{26})&p=([\w-]{22})/);
+  const [, camera] = await ask();
+  pairsBy(camera, async () => (await ask())[2]);
+  return camera;
+}
 
 test('a fresh installation is enabled, is calm, and says what it waits for', async () => {
   const start = Date.now();
@@ -79,7 +87,7 @@ test('with a broker it is ready, and says so; the password is a credential that 
   const unit = await machine.unit('lunette', 'ActiveState', 'NRestarts', 'Type', 'WatchdogUSec');
   assert.deepEqual(unit, { ActiveState: 'active', NRestarts: '0', Type: 'notify', WatchdogUSec: '30s' });
   await machine.property('lunette', 'StatusText', '^idle: nobody watches; broker connected$');
-  camera = await machine.ok('cat /var/lib/lunette/camera-id');
+  camera = await pairable();
   assert.equal(await machine.ok('stat -c "%U %a" /var/lib/lunette /var/lib/lunette/dtls.pem'), 'lunette 700\nlunette 600');
   assert.match(await machine.ok('ps -o user= -C lunette'), /^lunette$/);
   // No TCP port, and no UDP port while nobody watches.
@@ -123,7 +131,8 @@ test('a real V4L2 camera, by its stable name, in the sandbox, as an instance of 
   const config = ['name = "Front"', '[camera.v4l2]', 'device = "/dev/lunette/platform-vivid.0"', '[video]', 'size = "320x180"',
     'fps = 5', '[signal.mqtt]', 'url = "mqtt://10.77.0.1:1883"'];
   await machine.ok(`printf '%s\\n' '${config.join("' '")}' >/etc/lunette/front.toml && systemctl start lunette@front`);
-  const front = await machine.ok('cat /var/lib/lunette/front/camera-id');
+  await machine.until('test -S /var/lib/lunette/front/control.sock', { what: 'the template\'s control socket' });
+  const front = await pairable(' --state /var/lib/lunette/front');
   assert.notEqual(front, camera);
   await page.close();
   const start = Date.now();
@@ -160,7 +169,7 @@ test('an upgrade starts what runs anew, and keeps config and identity', async ()
   await machine.property('lunette', 'StatusText', 'broker connected$');
   assert.notEqual((await machine.unit('lunette', 'MainPID')).MainPID, before.MainPID);
   assert.notEqual((await machine.unit('lunette@front', 'MainPID')).MainPID, front.MainPID);
-  assert.equal(await machine.ok('cat /var/lib/lunette/camera-id'), camera);
+  assert.equal(await pairable(), camera);
   assert.match(await machine.ok('cat /etc/lunette/lunette.d/10-test.toml'), /Board/);
   assert.match(await machine.ok('dpkg-query -W lunette'), /newer$/);
 });
@@ -170,7 +179,7 @@ test('removed, nothing runs and what is the user\'s is kept; purged, that is gon
   assert.equal((await machine.run('pgrep -x lunette')).code, 1, 'nothing of it runs');
   assert.equal((await machine.run('systemctl is-active lunette lunette@front | sort -u')).out, 'inactive');
   await machine.ok('test ! -e /usr/bin/lunette && test ! -e /usr/lib/systemd/system/lunette.service');
-  await machine.ok('test -e /etc/lunette/lunette.toml && test -e /var/lib/lunette/camera-id');
+  await machine.ok('test -e /etc/lunette/lunette.toml && test -e /var/lib/lunette/identity.pem');
   await machine.ok('dpkg -P lunette 2>&1');
   await machine.ok('test ! -e /var/lib/lunette && test ! -e /etc/lunette/lunette.toml');
   assert.equal(await machine.ok('systemctl daemon-reload; systemctl is-system-running; systemctl --failed --no-legend'), 'running');

@@ -5,6 +5,7 @@
  */
 import mqtt, { type MqttClient } from 'mqtt';
 import { jittered } from '../backoff';
+import { randomId } from '../base32';
 import type { Credentials } from '../credentials';
 import { MESSAGE_MAX } from './message';
 
@@ -44,7 +45,7 @@ export class Broker {
   #doubts = 0; // times that nothing came, since something did
 
   constructor(
-    readonly url: string, readonly needsLogin: boolean, private credentials: Credentials | undefined,
+    readonly url: string, private readonly viewer: string, readonly needsLogin: boolean, private credentials: Credentials | undefined,
     private readonly on: BrokerEvents,
   ) {}
 
@@ -71,11 +72,10 @@ export class Broker {
   }
 
   /** False when there is no connection, or the message is larger than a camera would read. */
-  publish(topic: string, message: object): boolean {
-    if (this.state.is !== 'up' || !this.#client) return false;
-    const payload = JSON.stringify(message);
-    if (new TextEncoder().encode(payload).byteLength > MESSAGE_MAX) return false;
-    this.#client.publish(topic, payload, { qos: 1 }, () => {});
+  publish(topic: string, payload: Uint8Array): boolean {
+    if (this.state.is !== 'up' || !this.#client || payload.byteLength > MESSAGE_MAX) return false;
+    // MQTT.js wants a Buffer, and takes a Uint8Array for one.
+    this.#client.publish(topic, payload as Buffer, { qos: 1 }, () => {});
     this.#expect(ACK_WITHIN);
     return true;
   }
@@ -93,8 +93,8 @@ export class Broker {
    * For a page that is being closed: goes out at once, where `publish` would wait for a turn that never comes. QoS 0.
    * Call nothing else but `close` after it.
    */
-  lastWords(topic: string, message: object): void {
-    if (this.state.is === 'up' && this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(publishPacket(topic, message));
+  lastWords(topic: string, payload: Uint8Array): void {
+    if (this.state.is === 'up' && this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(publishPacket(topic, payload));
   }
 
   close(): void {
@@ -115,6 +115,7 @@ export class Broker {
     this.#become({ is: 'connecting' });
     const client = mqtt.connect(this.url, {
       protocolVersion: 4, // every broker speaks it, and nothing of version 5 is needed
+      clientId: `${this.viewer}-${randomId().slice(0, 8)}`, // some brokers let a viewer read only what is for it, by this
       clean: true, reconnectPeriod: 0, resubscribe: false, queueQoSZero: false,
       keepalive: KEEP_ALIVE, connectTimeout: CONNECT_TIMEOUT,
       timerVariant: 'native', // its workers would need blob: in the content security policy
@@ -194,10 +195,8 @@ function isLoopback(url: string): boolean {
 }
 
 /** A PUBLISH with QoS 0, MQTT 3.1.1 section 3.3. */
-export function publishPacket(topic: string, message: object): Uint8Array<ArrayBuffer> {
-  const utf8 = new TextEncoder();
-  const name = utf8.encode(topic);
-  const payload = utf8.encode(JSON.stringify(message));
+export function publishPacket(topic: string, payload: Uint8Array): Uint8Array<ArrayBuffer> {
+  const name = new TextEncoder().encode(topic);
   const length: number[] = [];
   for (let rest = 2 + name.length + payload.length; length.length === 0 || rest > 0; rest >>= 7) {
     length.push((rest & 127) | (rest > 127 ? 128 : 0));

@@ -10,6 +10,7 @@ export interface Numbers {
   stream?: string; path?: string; estimate?: number; queue?: number; loss?: number; network?: string;
 }
 export type ControlFromCamera =
+  | { type: 'bind'; mac: string }
   | { type: 'pong'; id: number; t: number; wall: number }
   | ({ type: 'camera' } & Source)
   | { type: 'stats'; numbers: Numbers }
@@ -18,7 +19,7 @@ export type ControlFromCamera =
   | { type: 'bye' };
 
 export type ControlToCamera =
-  | { type: 'ping'; id: number; t: number } | { type: 'key' } | { type: 'stream'; id: string } | { type: 'bye' };
+  | { type: 'bind'; mac: string } | { type: 'ping'; id: number; t: number } | { type: 'key' } | { type: 'stream'; id: string } | { type: 'bye' };
 
 export function parseControl(raw: unknown): ControlFromCamera | undefined {
   if (typeof raw !== 'string' || raw.length > CONTROL_MAX) return undefined;
@@ -30,6 +31,7 @@ export function parseControl(raw: unknown): ControlFromCamera | undefined {
   }
   if (!isRecord(m)) return undefined;
   switch (m.type) {
+    case 'bind': return typeof m.mac === 'string' && m.mac.length <= 64 ? { type: 'bind', mac: m.mac } : undefined;
     case 'pong':
       if (!isNumber(m.id) || !isNumber(m.t) || !isNumber(m.wall)) return undefined;
       return { type: 'pong', id: m.id, t: m.t, wall: m.wall };

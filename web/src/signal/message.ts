@@ -3,6 +3,7 @@
  * until a guard here has said what it is; unknown fields are left behind, and a message that lacks what its type needs
  * is no message.
  */
+import { isRole, type Role } from '../trust/grant';
 
 export const MESSAGE_MAX = 16_384;
 const VERSION = 1;
@@ -20,9 +21,19 @@ export interface Online {
   type: 'status'; online: true; boot: string; name?: string; version?: string; camera?: Source; streams: Stream[];
 }
 export interface Offline { type: 'status'; online: false; boot: string }
+/** `key` opens what the camera publishes for all that it knows: 32 bytes, base64url. */
 export interface Welcome {
   type: 'welcome'; boot: string; ice: IceServer[]; ttl?: number; limits?: { viewers: number; watching: number };
+  role?: Role; label?: string; name?: string; key?: string;
 }
+export interface Paired { type: 'paired'; role: Role; label: string; name?: string }
+/** Somebody who may look. Times in Unix seconds; `watching`: how many sessions now; `by`: who invited it. */
+export interface Known {
+  viewer: string; words: string; label: string; role: Role; since: number; seen?: number; until?: number; watching: number; by?: string;
+}
+/** `more`: so many did not fit. */
+export interface Viewers { type: 'viewers'; viewers: Known[]; more?: number }
+export interface Done { type: 'done'; re: string }
 /** Other servers or credentials while a session goes on; `ttl`: so many seconds the credentials are good. */
 export interface Ice { type: 'ice'; session: string; ice: IceServer[]; ttl?: number }
 /** `restart`: which ICE restart it answers; none: the first offer */
@@ -32,34 +43,54 @@ export interface CameraCandidate { type: 'candidate'; session: string; candidate
 export interface Restart { type: 'restart'; session: string; text: string }
 export interface End { type: 'end'; session: string; reason: string; text: string }
 export interface Refused { type: 'refused'; re: string; session?: string; reason: string; text: string }
-export interface Event { type: 'event'; event: string; text: string }
 
 export type Status = Online | Offline;
-export type FromCamera = Status | Welcome | Ice | Answer | CameraCandidate | Restart | End | Refused | Event;
+export type FromCamera =
+  | Status | Welcome | Paired | Ice | Answer | CameraCandidate | Restart | End | Refused | Viewers | Done;
 
-export type ToCamera = { v: number; from: string } & (
+/** What opens an exchange. */
+export type Request = { v: number } & (
   | { type: 'hello' }
   | { type: 'offer'; session: string; stream?: string; restart?: number; sdp: string }
+  | { type: 'viewers' }
+  | { type: 'revoke'; viewer: string }
+  | { type: 'rename'; viewer: string; label: string }
+);
+/** What is said in an exchange that is there. */
+export type More = { v: number } & (
   | { type: 'candidate'; session: string; candidate: Candidate }
   | { type: 'bye'; session: string }
 );
+export interface Pair { v: number; type: 'pair'; secret: string; label: string; grant?: string }
 
 /* What this page says. */
 
-export function hello(from: string): ToCamera {
-  return { v: VERSION, type: 'hello', from };
+export function hello(): Request {
+  return { v: VERSION, type: 'hello' };
 }
 /** `restart` counts the ICE restarts of a session; 0 is its first offer. */
-export function offer(from: string, session: string, sdp: string, stream?: string, restart = 0): ToCamera {
+export function offer(session: string, sdp: string, stream?: string, restart = 0): Request {
   return {
-    v: VERSION, type: 'offer', from, session, ...(stream === undefined ? {} : { stream }), ...(restart > 0 && { restart }), sdp,
+    v: VERSION, type: 'offer', session, ...(stream === undefined ? {} : { stream }), ...(restart > 0 && { restart }), sdp,
   };
 }
-export function candidate(from: string, session: string, candidate: Candidate): ToCamera {
-  return { v: VERSION, type: 'candidate', from, session, candidate };
+export function candidate(session: string, candidate: Candidate): More {
+  return { v: VERSION, type: 'candidate', session, candidate };
 }
-export function bye(from: string, session: string): ToCamera {
-  return { v: VERSION, type: 'bye', from, session };
+export function bye(session: string): More {
+  return { v: VERSION, type: 'bye', session };
+}
+export function pair(secret: string, label: string, grant?: string): Pair {
+  return { v: VERSION, type: 'pair', secret, label, ...(grant !== undefined && { grant }) };
+}
+export function viewers(): Request {
+  return { v: VERSION, type: 'viewers' };
+}
+export function revoke(viewer: string): Request {
+  return { v: VERSION, type: 'revoke', viewer };
+}
+export function rename(viewer: string, label: string): Request {
+  return { v: VERSION, type: 'rename', viewer, label };
 }
 
 /* What it hears. */
@@ -104,9 +135,13 @@ export function parse(raw: Uint8Array): FromCamera | undefined {
         type: 'refused', re: m.re, reason: m.reason, text: text(m.text),
         ...(m.session === undefined ? {} : { session: m.session }),
       };
-    case 'event':
-      if (typeof m.event !== 'string') return undefined;
-      return { type: 'event', event: m.event, text: text(m.text) };
+    case 'paired':
+      if (!isRole(m.role)) return undefined;
+      return { type: 'paired', role: m.role, label: text(m.label), ...maybeText('name', m.name) };
+    case 'viewers':
+      if (!Array.isArray(m.viewers)) return undefined;
+      return { type: 'viewers', viewers: m.viewers.slice(0, 256).map(known).filter((k) => k !== undefined), ...maybeNumber('more', m.more) };
+    case 'done': return typeof m.re === 'string' ? { type: 'done', re: m.re } : undefined;
     default: return undefined;
   }
 }
@@ -146,6 +181,16 @@ function welcome(m: Record<string, unknown>): Welcome | undefined {
     ice: iceServers(m.ice), ...maybeNumber('ttl', m.ttl),
     ...(typeof limits.viewers === 'number' && typeof limits.watching === 'number'
       ? { limits: { viewers: limits.viewers, watching: limits.watching } } : {}),
+    ...(isRole(m.role) && { role: m.role }), ...maybeText('label', m.label), ...maybeText('name', m.name), ...maybeText('key', m.key),
+  };
+}
+
+function known(x: unknown): Known | undefined {
+  if (!isRecord(x) || !isId(x.viewer) || !isRole(x.role) || typeof x.since !== 'number') return undefined;
+  return {
+    viewer: x.viewer, words: text(x.words), label: text(x.label), role: x.role, since: x.since,
+    ...maybeNumber('seen', x.seen), ...maybeNumber('until', x.until), watching: typeof x.watching === 'number' ? x.watching : 0,
+    ...(isId(x.by) && { by: x.by }),
   };
 }
 

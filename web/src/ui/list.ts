@@ -16,7 +16,7 @@ export class ListView {
     this.#empty = h('section', { class: 'empty', id: 'empty' },
       h('div', { class: 'mark' }, icon('brand')),
       h('h2', { text: 'No cameras yet' }),
-      h('p', { text: 'Start Lunette on the device that has the camera. It prints a link: open it in this browser, or paste it here.' }),
+      h('p', { text: 'Start Lunette on the device that has the camera. It prints a link that lets one browser in: open it here, or paste it.' }),
       h('button', { class: 'main', id: 'add-first', attributes: { type: 'button' }, on: { click: actions.add } },
         icon('add'), h('span', { text: 'Add a camera' })));
     this.element = h('main', { class: 'list', data: { view: 'list' } },

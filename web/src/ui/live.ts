@@ -4,7 +4,7 @@ import { DetailsPanel } from './panel';
 import { h, icon, iconButton, setData, setText } from './dom';
 import { Quality } from './quality';
 
-export interface LiveActions { back(): void; again(): void; quality(stream: string): void; relay(only: boolean): void }
+export interface LiveActions { back(): void; again(): void; quality(stream: string): void; relay(only: boolean): void; link(): void }
 const IDLE_AFTER = 3000;
 
 export class LiveView {
@@ -18,6 +18,7 @@ export class LiveView {
   #title = h('p', { class: 'title', id: 'state' });
   #more = h('p', { class: 'more', id: 'state-more' });
   #again: HTMLButtonElement;
+  #link: HTMLButtonElement;
   #full: HTMLButtonElement;
   #details: HTMLButtonElement;
   #idle: ReturnType<typeof setTimeout> | undefined;
@@ -28,6 +29,7 @@ export class LiveView {
     this.panel = new DetailsPanel(() => this.toggleDetails(), actions.relay);
     this.quality = new Quality(actions.quality);
     this.#again = h('button', { class: 'plain', id: 'again', text: 'Try now', attributes: { type: 'button' }, on: { click: actions.again } });
+    this.#link = h('button', { class: 'plain', id: 'paste-link', text: 'I have a link…', attributes: { type: 'button' }, on: { click: actions.link } });
     this.#full = iconButton('full', 'Full screen (f)', 'fullscreen', () => this.toggleFull());
     this.#full.hidden = !canFull(this.video);
     this.#details = iconButton('details', 'Details (d)', 'details-button', () => this.toggleDetails());
@@ -39,7 +41,7 @@ export class LiveView {
       h('div', { class: 'stage' },
         this.video, this.#still,
         h('div', { class: 'veil' }, h('div', { class: 'spinner' }), h('div', { class: 'sign' }, icon('offline')),
-          this.#title, this.#more, this.#again),
+          this.#title, this.#more, h('div', { class: 'ways' }, this.#again, this.#link)),
         h('div', { class: 'bar upper' }, iconButton('back', 'Back (Esc)', 'back', actions.back), this.#name,
           h('span', { class: 'badge', id: 'pill' }, h('i', { class: 'dot' }), this.#pill)),
         this.quality.notice,
@@ -59,7 +61,14 @@ export class LiveView {
     setText(this.#title, words.title);
     setText(this.#more, words.more ?? '');
     this.#again.hidden = !words.again;
+    this.#link.hidden = !words.link;
     if (words.tone === 'live') this.#still.hidden = true;
+    if (words.link && (!this.#still.hidden || this.video.srcObject)) {
+      // Who may not look has no last picture either.
+      this.#still.hidden = true;
+      this.#still.width = 0;
+      this.video.srcObject = null;
+    }
     setData(this.element, 'tone', words.tone);
   }
 
