@@ -14,7 +14,7 @@ mod topic;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc;
-use tracing::warn;
+use tracing::{trace, warn};
 
 use crate::keeper::Keeper;
 use crate::trust::{Asking, BootId, Exchange, Opened, Point, ViewerId};
@@ -129,6 +129,7 @@ impl Intake {
         let opened = match self.keeper.open_message(payload) {
             Ok(opened) => opened,
             Err(turned) => {
+                trace!("turned away: {}", turned.reason);
                 self.junk(&turned.reason.to_string());
                 return turned.refusal;
             }
