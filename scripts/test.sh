@@ -60,12 +60,14 @@ else
     step "format" cargo fmt --check
     step "lints" cargo clippy --locked --all-targets -- -D warnings
     step "each feature alone" features
+    rm -rf target/tmp/logs
     step "tests" cargo test --locked
     step "joins leave nothing behind" env JOINS=300 cargo test --locked --test long
     step "fuzz targets build" fuzz_builds
     step "browser" browser
     step "kernel V4L2" v4l2
     step "from anywhere" anywhere
+    step "no secrets in the logs" scripts/logs.sh
     step "arm64: build, package, run" scripts/cross.sh arm64
 fi
 if [ "$mode" = --all ]; then

@@ -532,47 +532,57 @@ async fn who_is_in_the_middle_of_the_media_or_was_let_in_once() {
 #[ignore = "a measurement, of the release build: ./dev test --all"]
 async fn a_flood() {
     const RATE: u32 = 1000;
+    const JOINS: usize = 15;
+    const OVER: Duration = Duration::from_secs(5);
     let mut world = World::open().await;
     let cast = Cast::known_to(&world);
+    let viewers = world.viewers();
+    let mut joining: Vec<_> = (0..5 * JOINS).map(|_| viewers.paired()).collect();
     world.begin().await;
-    let Cast { anna, eve, mallory, .. } = &cast;
-    let challenge = world.challenge();
-    let known = mallory.asker.open(&challenge, HELLO).unwrap().0;
-    let unknown = eve.asker.open(&challenge, HELLO).unwrap().0;
-    let kinds: [(&str, Vec<u8>); 4] = [
-        ("noise", vec![0x5a; 900]),
-        (
-            "JSON of old",
-            br#"{"v":1,"type":"offer","from":"mmmmmmmmmmmmmmmmmmmmmmmmmm","session":"x","sdp":"v=0"}"#.to_vec(),
-        ),
-        ("a stranger's requests", unknown),
-        ("a viewer's requests with a wrong signature", flipped(&known, known.len() - 1)),
-    ];
-    let hello = async |n: usize| {
+    world.carry(&viewers, &joining);
+    let Cast { eve, mallory, .. } = &cast;
+    let mut joins = async || {
         let mut times = Vec::new();
-        for _ in 0..n {
+        for id in joining.split_off(joining.len() - JOINS) {
+            let mut viewer = Watcher::known_as(id, &address(), viewers.clone()).await;
             let start = Instant::now();
-            world.says_as(anna, &json!({"v": 1, "type": "hello"})).await;
+            viewer.offer();
+            viewer.until("a picture", |viewer| !viewer.pictures.is_empty()).await;
             times.push(start.elapsed());
-            tokio::time::sleep(Duration::from_millis(40)).await;
+            viewer.bye();
+            // The next one opens the camera, as this one did.
+            poll("nobody watches", || world.lunette(&["status"]).contains("nobody watches")).await;
         }
         times.sort();
-        times[n / 2]
+        times[JOINS / 2]
     };
-    let quiet = hello(40).await;
-    let start = (cpu(world.pid()), Instant::now());
-    tokio::time::sleep(Duration::from_secs(5)).await;
-    let idle = (cpu(world.pid()) - start.0).as_secs_f64() / start.1.elapsed().as_secs_f64();
-    println!("idle: {:.1} % of a core; a request is answered in {quiet:?}", idle * 100.0);
+    let used = async |over: Duration| {
+        let (before, start) = (cpu(world.pid()), Instant::now());
+        tokio::time::sleep(over).await;
+        (cpu(world.pid()) - before).as_secs_f64() / start.elapsed().as_secs_f64()
+    };
+    let quiet = joins().await;
+    let idle = used(OVER).await;
+    println!("without: {:.1} % of a core; a join takes {quiet:?}", idle * 100.0);
+
+    let challenge = world.challenge();
+    let known = mallory.asker.open(&challenge, HELLO).unwrap().0;
+    let kinds = [
+        ("noise", vec![0x5a; 900]),
+        ("JSON of old", br#"{"v":1,"type":"hello","from":"mmmmmmmmmmmmmmmmmmmmmmmmmm"}"#.to_vec()),
+        ("a stranger's requests", eve.asker.open(&challenge, HELLO).unwrap().0),
+        ("a viewer's requests with a wrong signature", flipped(&known, known.len() - 1)),
+    ];
     for (name, payload) in kinds {
         let flood = world.flood(payload, RATE);
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let start = (cpu(world.pid()), Instant::now());
-        tokio::time::sleep(Duration::from_secs(5)).await;
-        let busy = (cpu(world.pid()) - start.0).as_secs_f64() / start.1.elapsed().as_secs_f64();
-        let loud = hello(40).await;
+        let before = world.received();
+        let busy = used(OVER).await;
+        let rate = (world.received() - before) as f64 / OVER.as_secs_f64();
+        let loud = joins().await;
         flood.abort();
-        println!("{name}: {:.1} % of a core more; a request is answered in {loud:?}", (busy - idle) * 100.0);
+        println!("{rate:.0} a second of {name}: {:.1} % of a core more; a join takes {loud:?}", (busy - idle) * 100.0);
+        assert!(rate > 0.9 * f64::from(RATE), "only {rate} a second came to the camera");
         assert!(busy - idle <= 0.10, "{name} costs {:.1} % of a core", (busy - idle) * 100.0);
         assert!(loud <= quiet + Duration::from_millis(50), "{name}: {loud:?} instead of {quiet:?}");
     }

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use broker_rig::{Mosquitto, PATIENCE, poll};
+use broker_rig::{Mosquitto, PATIENCE, logs, poll};
 use lunette::trust::watcher::{Asked, Asker, Heard, nonce_of};
 use lunette::trust::{CameraId, Challenge, Pinned, SigningKey};
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
@@ -104,6 +104,7 @@ impl Drop for Daemon {
             let _ = child.kill();
             let _ = child.wait();
         }
+        logs::keep_file(&self.dir.path().join("log"), "pairing");
         if std::thread::panicking() {
             eprintln!("{}", self.log());
         }

@@ -1,6 +1,9 @@
 //! A real mosquitto, a camera's signaling on it, and a viewer beside it.
 #![allow(dead_code, clippy::unwrap_used, clippy::panic, reason = "each test uses a part of it")]
 
+#[path = "../logs/mod.rs"]
+pub mod logs;
+
 use std::fmt::Write as _;
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -93,9 +96,7 @@ impl Mosquitto {
 
     /// `extra`: lines of its config; `DIR` is its folder.
     pub async fn start_with(extra: &str) -> Self {
-        // Shown when the test fails: what the log would say.
-        let log = tracing_subscriber::fmt().with_env_filter("lunette=debug").with_ansi(false).with_test_writer();
-        let _ = log.try_init();
+        logs::keep("lunette=debug");
         let dir = tempfile::tempdir().unwrap();
         certificates(&dir);
         for file in ["passwords", "acl"] {

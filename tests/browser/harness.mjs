@@ -112,6 +112,12 @@ export function start(command, args, options) {
     child.on('error', e => resolve(`could not start ${command}: ${e.message}`));
     child.on('exit', (code, signal) => resolve(code ?? signal));
   });
+  // What the daemon logs is searched by scripts/logs.sh.
+  if (path.basename(command) === 'lunette') {
+    const folder = path.join(import.meta.dirname, '../../target/tmp/logs');
+    fs.mkdirSync(folder, { recursive: true });
+    child.stderr.pipe(fs.createWriteStream(path.join(folder, `browser-${process.pid}-${child.pid}.log`)));
+  }
   for (const stream of [child.stdout, child.stderr]) {
     createInterface({ input: stream }).on('line', line => {
       lines.push(line);

@@ -3,6 +3,8 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::panic, reason = "each test uses a part of it")]
 
 pub mod bare;
+#[path = "../logs/mod.rs"]
+pub mod logs;
 pub mod replay;
 pub mod sealed;
 pub mod watcher;
@@ -67,6 +69,10 @@ impl<C> Stage<C> {
         ice: Ice,
         camera: impl FnOnce(hub::Publisher, tokio::sync::watch::Receiver<hub::Demand>, CancellationToken) -> C,
     ) -> Self {
+        // Not in a benchmark.
+        if cfg!(test) {
+            logs::keep("lunette=info,warn");
+        }
         let (publisher, hub, demand) = hub::open(PerStream { main: Bitrate::kbps(2000), low: Bitrate::kbps(400) });
         let stop = CancellationToken::new();
         let replay = camera(publisher, demand, stop.clone());

@@ -12,6 +12,7 @@ use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
 use serde_json::{Value, json};
 
 use super::broker_rig::{Mosquitto, poll};
+use super::common::logs;
 use super::common::sealed::Signal;
 
 /// What the operator saw: topic below the camera's, and payload.
@@ -63,7 +64,10 @@ impl World {
         let mut options = MqttOptions::new("operator", "127.0.0.1", broker.ports[0]);
         options.set_max_packet_size(1 << 20, 1 << 20);
         let (operator, mut events) = AsyncClient::new(options, 1024);
-        operator.subscribe("lunette/1/#", QoS::AtLeastOnce).await.unwrap();
+        // All but what viewers say, which it says itself.
+        for rest in ["challenge", "status", "res/+"] {
+            operator.subscribe(format!("lunette/1/+/{rest}"), QoS::AtLeastOnce).await.unwrap();
+        }
         let seen = Seen::default();
         let sees = seen.clone();
         tokio::spawn(async move {
@@ -213,6 +217,11 @@ impl World {
         self.log().matches(&words).count()
     }
 
+    /// How many messages the camera has turned away.
+    pub fn received(&self) -> usize {
+        self.turned(None)
+    }
+
     /// Says something on `req` that the camera must turn away, for this reason.
     pub async fn refuses(&self, attack: &str, payload: &[u8], reason: Reason) {
         let (before, all) = (self.turned(Some(reason)), self.turned(None));
@@ -291,6 +300,7 @@ impl Drop for World {
             let _ = child.kill();
             let _ = child.wait();
         }
+        logs::keep_file(&self.dir.path().join("log"), "hostile");
         if std::thread::panicking() {
             eprintln!("{}", self.log());
         }

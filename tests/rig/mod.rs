@@ -1,6 +1,8 @@
 //! A camera thread under test, and eyes for what it gives.
 #![allow(dead_code)]
 
+#[path = "../logs/mod.rs"]
+mod logs;
 pub mod usb;
 pub mod viewer;
 
@@ -31,9 +33,7 @@ pub struct Running {
 
 impl Running {
     pub fn start(camera: Camera, video: Video) -> Self {
-        // Shown when the test fails: what the log would say.
-        let log = tracing_subscriber::fmt().with_env_filter("lunette=debug").with_ansi(false).with_test_writer();
-        let _ = log.try_init();
+        logs::keep("lunette=debug");
         let (out, hub, demand) = hub::open(video.bitrates());
         let stop = CancellationToken::new();
         let thread = camera::spawn(camera, video, demand, out, stop.clone()).unwrap();
