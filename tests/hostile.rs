@@ -352,6 +352,16 @@ async fn who_wants_to_be_let_in() {
     wait().await;
     refused(&world.pairs_as(&thief, &pair(&text, Some(&twin.text()))).await, "pairing_used", "its twin");
 
+    // Access that ends.
+    let (brief, link, ends) = (Party::new(), Secret::random().unwrap(), UnixSeconds(now() + 2));
+    let grant = Grant::sign(&anna.key, world.camera, Role::View, &link, soon, Some(ends)).unwrap();
+    wait().await;
+    assert_eq!(world.pairs_as(&brief, &pair(&link.text(), Some(&grant.text()))).await["type"], "paired");
+    assert_eq!(world.says_as(&brief, &json!({"v": 1, "type": "hello"})).await.0["type"], "welcome");
+    poll("its end", || now() > ends.0).await;
+    let late = brief.asker.open(&world.challenge(), HELLO).unwrap().0;
+    world.refuses("a viewer whose access has ended", &late, Reason::Expired).await;
+
     // More than four at once, each good but for its secret: the rest is told to wait, by signed refusals or by nothing.
     tokio::time::sleep(Duration::from_millis(1100)).await;
     let challenge = world.challenge();
@@ -421,6 +431,9 @@ async fn what_is_said_to_a_viewer() {
     hears("a candidate with another number", &with(&next, 56, &77u64.to_be_bytes()), Reason::Sealed);
     assert!(matches!(asked.hear(&next, &challenge), Ok(Heard::Message(_))));
     assert_eq!(asked.hear(&next, &challenge), Err(Reason::Replay), "a candidate again");
+    // One whose answer was dropped asks again, in another exchange, and is answered again.
+    let (again, _) = world.asks(ask(anna, text.as_bytes())).await;
+    assert_eq!((&again["type"], &again["session"]), (&"answer".into(), &session.to_string().into()));
     let mut other = ask(anna, HELLO).1;
     assert_eq!(other.hear(&first, &challenge), Err(Reason::Exchange), "the answer to another request");
 
