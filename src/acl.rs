@@ -228,7 +228,7 @@ impl Rules {
         let reads = |res: &str| format!(r"^lunette\.1\.({all})\.({}|res\.{res})$", VIEWER_READS.join("|"));
         let writes = format!(r"^lunette\.1\.({all})\.req$");
         for id in &self.viewers {
-            let _ = writeln!(text, "allow '{id}' '{PAGES}' '{writes}' '{}'", reads(id.as_str()));
+            let _ = writeln!(text, "allow '{id}' '{id}-.*' '{writes}' '{}'", reads(id.as_str()));
         }
         match &self.shared {
             // Their filter is that of each one's own answers; `*` is MQTT's `+`, and stays forbidden.
@@ -239,7 +239,7 @@ impl Rules {
                 let _ = writeln!(text, "# Viewers: their ids, as arguments of this script.");
                 let _ = writeln!(
                     text,
-                    "for viewer in \"$@\"; do allow \"$viewer\" '{PAGES}' '{writes}' '{}'; done",
+                    "for viewer in \"$@\"; do allow \"$viewer\" \"$viewer-.*\" '{writes}' '{}'; done",
                     reads("{username}")
                 );
             }
@@ -286,8 +286,8 @@ impl Rules {
             ];
             policies.insert(name, policy(statements));
         };
-        // The page's client ids are random, so a viewer that is named is not known by them.
-        self.viewers.iter().for_each(|id| viewer(format!("viewer-{id}"), "*", id.as_str()));
+        // The page's client ids begin with the viewer's id, and end as they like.
+        self.viewers.iter().for_each(|id| viewer(format!("viewer-{id}"), &format!("{id}-*"), id.as_str()));
         match &self.shared {
             Some(user) => viewer(format!("viewer-{user}"), "*", "*"),
             None if self.viewers.is_empty() => viewer("viewer".to_owned(), "${iot:ClientId}", "${iot:ClientId}"),
@@ -349,8 +349,8 @@ const RABBITMQ_HELP: &str = "\
 #
 # First a login for each: rabbitmqctl add_user USER
 # A user that has no topic permission at all may do everything: no viewer's login without this.
-# A camera's client id is lunette-ID, and no viewer gets at what is kept for one. Viewers can take each other's client ids,
-# and so end each other's connections.
+# A camera's client id is lunette-ID, a page's begins with its viewer id; nobody gets at what is kept for another's. But whoever
+# connects with another's ends its connection.
 set -eu
 
 # allow USER CLIENT WRITE READ
@@ -373,7 +373,7 @@ Policies for AWS IoT Core, one under each name. To load one:
 
 A camera connects with its certificate (client_cert_file, client_key_file), and as client lunette-ID. Browsers come by a
 custom authorizer, which checks user name and password and answers with the policy of that viewer: `--viewer ID`. The
-policy without a name is for viewers that use their viewer id as client id; the page does not.
+policy without a name is for programs that have their viewer id as client id; the page adds to it.
 ";
 
 #[cfg(test)]

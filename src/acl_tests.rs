@@ -68,6 +68,7 @@ fn aws() {
     let viewer = format!("viewer-{ME}");
     assert_eq!(of(&viewer, "iot:Publish"), [format!("arn:aws:iot:*:*:topic/lunette/1/{CAM}/req")]);
     assert_eq!(of(&viewer, "iot:RetainPublish"), [""; 0]);
+    assert_eq!(of(&viewer, "iot:Connect"), [format!("arn:aws:iot:*:*:client/{ME}-*")]);
     assert_eq!(
         of(&viewer, "iot:Subscribe"),
         ["status", "challenge", &format!("res/{ME}")]
