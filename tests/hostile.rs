@@ -2,7 +2,6 @@
 //! replays, reorders, rewrites, injects and passes for either side. Each attack is refused by its name, and no picture is sent.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
-#[allow(dead_code)]
 mod broker_rig;
 mod common;
 mod hostile_rig;

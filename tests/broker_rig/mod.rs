@@ -1,6 +1,7 @@
 //! A real mosquitto, a camera's signaling on it, and a viewer beside it.
 #![allow(dead_code, clippy::unwrap_used, clippy::panic, reason = "each test uses a part of it")]
 
+#[allow(clippy::duplicate_mod, reason = "a test may have two rigs")]
 #[path = "../logs/mod.rs"]
 pub mod logs;
 

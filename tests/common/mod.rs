@@ -3,6 +3,7 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::panic, reason = "each test uses a part of it")]
 
 pub mod bare;
+#[allow(clippy::duplicate_mod, reason = "a test may have two rigs")]
 #[path = "../logs/mod.rs"]
 pub mod logs;
 pub mod replay;

@@ -1,6 +1,7 @@
 //! A camera thread under test, and eyes for what it gives.
 #![allow(dead_code)]
 
+#[allow(clippy::duplicate_mod, reason = "a test may have two rigs")]
 #[path = "../logs/mod.rs"]
 mod logs;
 pub mod usb;
