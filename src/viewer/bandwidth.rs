@@ -210,16 +210,24 @@ impl Estimator {
 
     /// What is known now; `None`: the viewer has not reported anything.
     pub fn reading(&self) -> Option<Reading> {
-        let through = self.too_much.map_or(self.rate, |(rate, _)| rate.max(self.rate));
+        let through = self.through();
         self.heard.map(|_| Reading {
             estimate: self.rate(),
             queue: self.delay.queue(),
             newest: self.delay.newest(),
             through: Bitrate::bits(through as u32),
-            narrowed: self.before.is_some_and(|(rate, _)| through < rate * NARROWED),
+            narrowed: self.is_narrowed(),
             loss: self.loss.fraction(),
             round_trip: self.round_trip(),
         })
+    }
+
+    fn through(&self) -> f64 {
+        self.too_much.map_or(self.rate, |(rate, _)| rate.max(self.rate))
+    }
+
+    fn is_narrowed(&self) -> bool {
+        self.before.is_some_and(|(rate, _)| self.through() < rate * NARROWED)
     }
 
     fn round_trip(&self) -> Duration {
@@ -228,7 +236,8 @@ impl Estimator {
 
     fn adapt(&mut self, now: Instant) {
         let (queue, growth, rush) = (self.delay.queue(), self.delay.growth(), self.delay.rush());
-        let rush = rush.filter(|through| *through < self.rate * NARROWED);
+        // What comes when little is sent, because it has, says nothing more of the link.
+        let rush = rush.filter(|through| *through < self.rate * NARROWED && !self.is_narrowed());
         // A viewer that is busy for a moment looks like it once.
         let rush = if std::mem::replace(&mut self.rushed, rush.is_some()) { rush } else { None };
         let packet = Duration::from_secs_f64((PACKET / self.rate).min(0.06));

@@ -100,6 +100,13 @@ impl Ring {
         Some(self.wrapped(&packet, rtx))
     }
 
+    /// The same, as small as there is one: to be told of.
+    pub(super) fn smallest(&mut self, rtx: Rtx) -> Option<rtc::rtp::Packet> {
+        let recent = self.kept.iter().rev().take(16).min_by_key(|kept| kept.packet.payload.len())?;
+        let packet = recent.packet.clone();
+        Some(self.wrapped(&packet, rtx))
+    }
+
     fn wrapped(&mut self, packet: &rtc::rtp::Packet, rtx: Rtx) -> rtc::rtp::Packet {
         let number = self.next;
         self.next = self.next.wrapping_add(1);

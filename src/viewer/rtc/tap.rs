@@ -38,6 +38,9 @@ const NO_DELAY: Bytes = Bytes::from_static(&[0, 0, 0]);
 const HEADERS: usize = 12 + 12 + 16 + 8 + 20;
 /// While the path is being sought more of, what is missing is filled up so often.
 const FILL: Duration = Duration::from_millis(25);
+/// While no pictures are sent, a packet is so often: a viewer that gets nothing reports nothing, neither what became of the
+/// last ones, nor that it is there.
+const ASK: Duration = Duration::from_millis(100);
 /// What retransmission takes is that of the last so many seconds.
 const REPAIR: f64 = 1.0;
 
@@ -56,6 +59,8 @@ pub(super) struct Tap {
     repair: (f64, Option<Instant>),
     /// When something was filled up, and bits that were sent since.
     filled: (Option<Instant>, f64),
+    /// When a packet was sent last to hear what became of those before it.
+    asked: Option<Instant>,
     transport: TransportContext,
     read: VecDeque<TaggedPacket>,
     write: VecDeque<TaggedPacket>,
@@ -79,6 +84,7 @@ impl Tap {
             rtx: None,
             repair: (0.0, None),
             filled: (None, 0.0),
+            asked: None,
             transport: TransportContext::default(),
             read: VecDeque::new(),
             write: VecDeque::new(),
@@ -188,9 +194,20 @@ impl Tap {
         self.link.update(flow);
     }
 
+    fn send_filler(&mut self, mut packet: rtc::rtp::Packet, now: Instant) {
+        self.register(&mut packet, now);
+        self.emit(packet, now, true);
+    }
+
     /// Fills up what the pictures leave of the path, or goes beyond it for a moment, when it is to be seen what it takes.
     fn fill(&mut self, now: Instant) {
         let (Some(rtx), Some(_)) = (self.rtx, self.number) else { return };
+        if self.link.is_held() && self.asked.is_none_or(|at| now.saturating_duration_since(at) >= ASK) {
+            self.asked = Some(now);
+            if let Some(packet) = self.ring.smallest(rtx) {
+                self.send_filler(packet, now);
+            }
+        }
         let probe = if self.link.is_held() { None } else { self.estimator.probe(now) };
         let sought = self.link.sought().map(|rate| rate.min(self.estimator.rate()));
         let Some(rate) = probe.max(sought) else {
@@ -207,10 +224,9 @@ impl Tap {
         }
         let mut missing = f64::from(rate.bps()) * time.as_secs_f64().min(0.2) - spent;
         while missing > 0.0 {
-            let Some(mut packet) = self.ring.filler(rtx) else { break };
+            let Some(packet) = self.ring.filler(rtx) else { break };
             missing -= (packet.payload.len() + HEADERS) as f64 * 8.0;
-            self.register(&mut packet, now);
-            self.emit(packet, now, true);
+            self.send_filler(packet, now);
         }
         // What was too much is less the next time.
         self.filled = (Some(now), (-missing).max(0.0));
