@@ -101,9 +101,11 @@ async fn one_slow_viewer_goes_to_the_low_stream_and_back_and_the_other_keeps_its
         fast.run_for(Duration::from_secs(8)),
     );
     let fell = slow.pictures.iter().find(|seen| is_low(seen)).unwrap().at - start;
-    tokio::join!(slow.run_for(Duration::from_secs(8)), fast.run_for(Duration::from_secs(8)));
+    let reason = |w: &Watcher| {
+        w.heard("stats").is_some_and(|m| m["network"].as_str().is_some_and(|why| why.contains("too little")))
+    };
+    tokio::join!(slow.until("the reason", reason), fast.run_for(Duration::from_secs(8)));
     let said = slow.heard("stats").unwrap().clone();
-    assert!(said["network"].as_str().unwrap().contains("too little"), "{said}");
     assert!(slow.control.iter().any(|m| m["type"] == "stream" && m["id"] == "low" && m["text"].is_string()));
     println!("fell after {fell:?}");
     let mut both = false;
