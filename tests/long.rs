@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use common::Stage;
 use common::watcher::Watcher;
+use lunette::trust::Actor;
 
 /// `JOINS=500` makes it shorter.
 fn joins() -> usize {
@@ -32,7 +33,7 @@ async fn ten_thousand_joins_leave_nothing_behind() {
 async fn cycles(stage: &Stage, lanes: usize, joins: usize) {
     let lanes: Vec<_> = (0..lanes)
         .map(|_| {
-            let signal = stage.signal();
+            let (signal, keeper) = (stage.signal(), stage.keeper.clone());
             tokio::spawn(async move {
                 for n in 0..joins / 8 {
                     let mut watcher = Watcher::join(signal.clone()).await;
@@ -42,6 +43,8 @@ async fn cycles(stage: &Stage, lanes: usize, joins: usize) {
                         watcher.run_for(Duration::from_millis(20)).await;
                     }
                     watcher.bye();
+                    // Only so many can be known.
+                    keeper.roll().revoke(Actor::Board, &watcher.id).unwrap();
                 }
             })
         })

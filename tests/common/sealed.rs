@@ -185,6 +185,9 @@ impl Signal {
 
     pub fn forget(&self, viewer: ViewerId) {
         self.mailboxes.lock().unwrap().remove(&viewer);
+        if let Some(mut people) = self.people() {
+            people.remove(&viewer);
+        }
     }
 }
 
