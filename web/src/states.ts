@@ -9,7 +9,7 @@ export type State =
   | { is: 'waiting'; for: 'broker' | 'status' | 'online' | 'restart' | 'welcome'; until?: number }
   | { is: 'opening'; session: string; since: number }
   | { is: 'asking'; session: string; since: number; sdp: string; sent: number; next: number }
-  | { is: 'connecting'; session: string; since: number }
+  | { is: 'connecting'; session: string; since: number; failed?: number | undefined }
   | { is: 'live'; session: string; since: number; picture?: number; lastMedia: number; shaky?: number; blind?: number; silence?: number; mend?: Mend }
   | { is: 'pausing'; until: number; why: Why; session: string }
   | { is: 'stopped'; why: Why }

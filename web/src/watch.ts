@@ -27,6 +27,7 @@ const SETTLED = 10_000;
 const FAREWELL_WAIT = 2000;
 const TOO_MANY_WAIT = 10_000;
 const HIDDEN_FOR = 300_000;
+const FAILED_FOR = 2000; // to the browser it has failed when a relay refuses the first candidates; others may be on their way
 
 export class Watch {
   state: State = { is: 'waiting', for: 'broker' };
@@ -83,6 +84,7 @@ export class Watch {
         break;
       case 'connecting':
         if (now - s.since > CONNECT_FOR) this.#lose(now, { reason: 'failed', text: '' });
+        else if (now - (s.failed ?? now) >= FAILED_FOR) this.#lose(now, { reason: 'failed', text: '' }, 1);
         break;
       case 'live':
         if (s.mend) this.#mending(s, s.mend, now);
@@ -266,7 +268,7 @@ export class Watch {
       this.state = { ...s, shaky: s.shaky ?? now };
       this.#mend(this.state, now);
     } else if (peer === 'closed' && s.is === 'live') this.#lose(now, { reason: 'lost', text: '' });
-    else if (peer === 'failed' && s.is === 'connecting') this.#lose(now, { reason: 'failed', text: '' }, 1);
+    else if (s.is === 'connecting') this.state = { ...s, failed: peer === 'failed' ? (s.failed ?? now) : undefined };
   }
 
   /** Begins an ICE restart, unless one has just begun. */

@@ -111,11 +111,19 @@ describe('losses', () => {
     const s = new Scene().live();
     s.in({ is: 'peer', session: 's1', state: 'closed' });
     expect(s.does).toEqual(['bye s1', 'close s1', 'open s2']);
-    s.to('connecting').in({ is: 'peer', session: 's2', state: 'failed' });
+    s.to('connecting').in({ is: 'peer', session: 's2', state: 'failed' }).pass(2000);
     expect(s.watch.state).toMatchObject({ is: 'pausing', until: s.now + 2000 });
     expect(s.pass(2000).does).toEqual(['open s3']);
     s.to('live').in({ is: 'picture', session: 's3' }).pass(10_500);
     expect(s.in({ is: 'peer', session: 's3', state: 'closed' }).does).toContain('open s4');
+  });
+
+  it('waits a little for more candidates when the first came to nothing', () => {
+    const s = new Scene().ready().to('connecting').in({ is: 'peer', session: 's1', state: 'failed' }).pass(1500);
+    expect(s.is).toBe('connecting');
+    s.in({ is: 'peer', session: 's1', state: 'connecting' }).pass(3000);
+    expect(s.is).toBe('connecting');
+    expect(s.in({ is: 'peer', session: 's1', state: 'connected' }).is).toBe('live');
   });
 
   it('gives up what does not connect in time, and begins anew when the network is another', () => {
