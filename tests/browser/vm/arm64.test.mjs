@@ -90,7 +90,7 @@ test('with a broker it is ready, and says so; the password is a credential that 
   camera = await pairable();
   assert.equal(await machine.ok('stat -c "%U %a" /var/lib/lunette /var/lib/lunette/dtls.pem'), 'lunette 700\nlunette 600');
   assert.match(await machine.ok('ps -o user= -C lunette'), /^lunette$/);
-  // No TCP port, and no UDP port while nobody watches.
+  // The viewers’ UDP port is open from the start; nothing listens for connections.
   assert.doesNotMatch(await machine.ok('ss -Hlntp'), /lunette/);
 });
 
